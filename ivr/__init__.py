@@ -1,0 +1,1 @@
+"""What the caller hears: one flow, and the lines that perform it."""
