@@ -1,0 +1,98 @@
+"""Mistakes in config.yaml that no single key shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from callcenter.config.schema import Agency, Config, Person
+from callcenter.domain.people import AGENCY_POSTS
+from callcenter.domain.window import Clock
+
+
+def cross_checks(config: Config) -> Iterator[str]:
+    """One line per mistake, each with its key and the remedy."""
+    yield from _duplicates("agencies", [a.key for a in config.agencies])
+    yield from _duplicates("categories", [c.key for c in config.categories])
+    people = [p.key for a in config.agencies for p in _people(a)]
+    yield from _duplicates("agencies: people", people + [o.key for o in config.offices])
+    yield from _unknown_agencies(config)
+    yield from _ladder_mistakes(config)
+    yield from _port_mistakes(config)
+    yield from _channel_mistakes(config)
+    try:
+        _ = config.programme.zone
+    except (KeyError, ValueError, OSError):
+        yield (
+            f"programme.timezone: unknown zone {config.programme.timezone!r}; "
+            "use a name such as Asia/Makassar"
+        )
+
+
+def _people(agency: Agency) -> list[Person]:
+    return [agency.head, *([agency.secretary] if agency.secretary else []), *agency.team]
+
+
+def _duplicates(where: str, keys: list[str]) -> Iterator[str]:
+    for key, times in Counter(keys).items():
+        if times > 1:
+            yield f"{where}: the key {key!r} stands {times} times; every key must be unique"
+
+
+def _unknown_agencies(config: Config) -> Iterator[str]:
+    known = {a.key for a in config.agencies}
+    for row in config.categories:
+        if row.agency not in known:
+            yield (
+                f"categories.{row.key}.agency: unknown agency {row.agency!r}; "
+                f"use one of {', '.join(sorted(known))}"
+            )
+
+
+def _ladder_mistakes(config: Config) -> Iterator[str]:
+    held = {o.post for o in config.offices}
+    for name, rungs in (("report", config.ladder.report), ("emergency", config.ladder.emergency)):
+        yield from _duplicates(f"ladder.{name}", [r.key for r in rungs])
+        for rung in rungs:
+            for post in set(rung.to) - AGENCY_POSTS - held:
+                yield (
+                    f"ladder.{name}.{rung.key}.to: nobody holds the post {post.value!r}; "
+                    "add it under offices or take it out of the step"
+                )
+        if not any(r.after == timedelta(0) and r.clock is Clock.DISPATCHED for r in rungs):
+            yield f"ladder.{name}: no step at 0; without it nobody hears of a ticket"
+
+
+def _port_mistakes(config: Config) -> Iterator[str]:
+    line = config.line
+    taken: dict[int, str] = {}
+    ports = [
+        ("web.port", config.web.port),
+        *([] if config.queue.url else [("queue.port", config.queue.port)]),
+        ("line.sip_port", line.sip_port),
+        ("line.ami_port", line.ami_port),
+        ("line.agi_port", line.agi_port),
+    ]
+    for key, port in ports:
+        if port in taken:
+            yield f"{key}: port {port} is also {taken[port]}; give one of them another port"
+        taken[port] = key
+        if line.rtp_first <= port <= line.rtp_last and key != "web.port":
+            yield f"{key}: port {port} lies inside line.rtp_first..rtp_last; choose one outside"
+    if line.rtp_last < line.rtp_first + 10:
+        yield "line.rtp_last: must be at least 10 above line.rtp_first; each call takes two ports"
+
+
+def _channel_mistakes(config: Config) -> Iterator[str]:
+    notices = config.notices
+    for channel in notices.channels:
+        if channel in ("whatsapp", "sms"):
+            sender = getattr(notices.twilio, f"{channel}_from", None)
+            if sender is None:
+                yield (
+                    f"notices.channels: {channel!r} needs notices.twilio.{channel}_from; "
+                    "add it or take the channel out"
+                )
+        if channel == "email" and notices.smtp is None:
+            yield "notices.channels: 'email' needs notices.smtp; add it or take the channel out"

@@ -1,0 +1,289 @@
+"""The shape of config.yaml: frozen, strict sections with their defaults."""
+
+from __future__ import annotations
+
+import re
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from callcenter.domain.complaint import Urgency
+from callcenter.domain.people import Post
+from callcenter.domain.routing import Category
+from callcenter.domain.window import Clock, Night, Step, Until
+
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_KEY = re.compile(r"^[a-z][a-z0-9_]*$")
+_PHONE = re.compile(r"^\+[1-9]\d{6,14}$")
+
+
+def parse_duration(value: object) -> timedelta:
+    """`"15m"`, `"24h"`, `"90s"`, `"3d"` -> timedelta; ValueError names the accepted forms."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.match(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('write a duration with its unit, for example "15m", "24h" or "3d"')
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+
+
+def _parse_time(value: object) -> time:
+    if isinstance(value, time):
+        return value
+    try:
+        return time.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError('write a time of day in quotes, for example "22:00"') from None
+
+
+def _key(value: str) -> str:
+    if not _KEY.match(value):
+        raise ValueError("use small letters, digits and _ only, beginning with a letter")
+    return value
+
+
+def _phone(value: str) -> str:
+    if not _PHONE.match(value):
+        raise ValueError("write the number in international form, for example +6281234567890")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+TimeOfDay = Annotated[time, BeforeValidator(_parse_time)]
+Key = Annotated[str, AfterValidator(_key)]
+Phone = Annotated[str, AfterValidator(_phone)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+class Section(BaseModel):
+    """A part of config.yaml: unknown keys are mistakes, values are typed strictly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Programme(Section):
+    """What the programme is called and where its clocks stand."""
+
+    name: Name = "24 Jam Bangli Era Baru"
+    phone: Name = "(0366) 5501000"
+    regency: Name = "Kabupaten Bangli"
+    timezone: str = "Asia/Makassar"
+    languages: tuple[Literal["id"], ...] = ("id",)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of all screens and quiet hours."""
+        return ZoneInfo(self.timezone)
+
+
+class Storage(Section):
+    """Where things lie."""
+
+    state: Path = Path("var")
+    recordings: Path = Path("recordings")
+    database: str = "sqlite:///var/aduan24.db"
+    retention_days: int = Field(default=365, ge=1, le=3650)
+
+
+class Trunk(Section):
+    """A SIP line of a carrier; the secret from ADUAN24_TRUNK_SECRET or `secret_file`."""
+
+    host: str
+    port: Port = 5060
+    user: str
+    secret_file: Path | None = None
+
+
+class Recording(Section):
+    """How long one clip may be and which silence ends it (seconds)."""
+
+    max_seconds: int = Field(default=180, ge=10, le=900)
+    silence_seconds: int = Field(default=4, ge=2, le=20)
+    short_max_seconds: int = Field(default=10, ge=3, le=60)
+    short_silence_seconds: int = Field(default=2, ge=1, le=10)
+    silent_below_seconds: float = Field(default=0.5, ge=0.1, le=5)
+
+
+class Line(Section):
+    """The telephone line."""
+
+    enabled: bool = True
+    node: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")] = "pbx1"
+    bind: str = "127.0.0.1"
+    sip_port: Port = 5060
+    rtp_first: Port = 10000
+    rtp_last: Port = 10999
+    ami_port: Port = 5038
+    agi_port: Port = 4573
+    max_call_seconds: int = Field(default=600, ge=60, le=3600)
+    numbers_reserved: int = Field(default=5000, ge=10, le=100_000)
+    recording: Recording = Recording()
+    trunk: Trunk | None = None
+
+
+class Web(Section):
+    """The console and the officers' pages."""
+
+    bind: str = "127.0.0.1"
+    port: Port = 8024
+    public_url: str = "http://127.0.0.1:8024"
+    threads: int = Field(default=24, ge=4, le=128)
+    session_hours: int = Field(default=10, ge=1, le=24)
+    link_days: int = Field(default=30, ge=1, le=365)
+
+
+class Queue(Section):
+    """Redis: `url` for one of your own, else an embedded Valkey on `port`."""
+
+    url: str | None = None
+    port: Port = 6390
+    workers: int = Field(default=2, ge=1, le=64)
+
+    @property
+    def redis_url(self) -> str:
+        """The address that workers and enqueuers use."""
+        return self.url or f"redis://127.0.0.1:{self.port}/0"
+
+
+class Window(Section):
+    """The window; `time_scale` N makes every ladder time N times as fast (for exercises)."""
+
+    length: Duration = timedelta(hours=24)
+    time_scale: float = Field(default=1.0, ge=1.0, le=100_000.0)
+    night_from: TimeOfDay = time(22, 0)
+    night_to: TimeOfDay = time(6, 0)
+    closing_after: Duration = timedelta(days=3)
+
+
+class Rung(Section):
+    """One step of the ladder."""
+
+    key: Key
+    after: Duration
+    to: tuple[Post, ...] = Field(min_length=1)
+    until: Until = Until.NEVER
+    clock: Clock = Clock.DISPATCHED
+    hold_at_night: bool = False
+    missed: bool = False
+
+
+class Ladder(Section):
+    """The ladders by class of complaint."""
+
+    report: tuple[Rung, ...]
+    emergency: tuple[Rung, ...]
+
+
+class Person(Section):
+    """An officer, a head, a secretary or a holder of an office of the regency."""
+
+    key: Key
+    name: Name
+    phone: Phone | None = None
+    whatsapp: Phone | None = None
+    email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+
+
+class Agency(Section):
+    """Who is responsible: head, secretary, and the rapid reaction team in duty order."""
+
+    key: Key
+    name: Name
+    kind: Literal["OPD", "BUMD", "BUMN"] = "OPD"
+    head: Person
+    secretary: Person | None = None
+    team: tuple[Person, ...] = Field(min_length=1)
+
+
+class Office(Person):
+    """A post of the regency outside the agencies."""
+
+    post: Post
+
+
+class CategoryRow(Section):
+    """One category of complaints, with the agency that usually answers it."""
+
+    key: Key
+    name: Name
+    agency: Key
+    emergency: bool = False
+
+
+class Twilio(Section):
+    """Twilio's account; the token from ADUAN24_TWILIO_AUTH_TOKEN or `auth_token_file`."""
+
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
+    auth_token_file: Path | None = None
+    whatsapp_from: Phone | None = None
+    sms_from: Phone | None = None
+    api_url: str = "https://api.twilio.com"
+
+
+class Smtp(Section):
+    """The mail server; the password from ADUAN24_SMTP_PASSWORD or `password_file`."""
+
+    host: str
+    port: Port = 587
+    user: str | None = None
+    password_file: Path | None = None
+    sender: str
+    starttls: bool = True
+
+
+class Notices(Section):
+    """Which ways a notice may take, in this order; `screen` shows it in the console only."""
+
+    channels: tuple[Literal["whatsapp", "sms", "email", "screen"], ...] = ("screen",)
+    twilio: Twilio | None = None
+    smtp: Smtp | None = None
+
+
+class Config(Section):
+    """The whole deployment."""
+
+    sample: bool = False
+    programme: Programme = Programme()
+    storage: Storage = Storage()
+    line: Line = Line()
+    web: Web = Web()
+    queue: Queue = Queue()
+    window: Window = Window()
+    ladder: Ladder
+    agencies: tuple[Agency, ...] = Field(min_length=1)
+    offices: tuple[Office, ...] = ()
+    categories: tuple[CategoryRow, ...] = Field(min_length=1, max_length=21)
+    notices: Notices = Notices()
+
+    def steps(self, urgency: Urgency) -> tuple[Step, ...]:
+        """The ladder of a class, with `time_scale` applied."""
+        rungs = self.ladder.emergency if urgency is Urgency.EMERGENCY else self.ladder.report
+        scale = self.window.time_scale
+        return tuple(
+            Step(r.key, r.after / scale, r.to, r.until, r.clock, r.hold_at_night, r.missed)
+            for r in rungs
+        )
+
+    @property
+    def window_length(self) -> timedelta:
+        """The window's length, with `time_scale` applied."""
+        return self.window.length / self.window.time_scale
+
+    @property
+    def night(self) -> Night:
+        """The quiet hours in the programme's zone."""
+        return Night(self.window.night_from, self.window.night_to, self.programme.zone)
+
+    @property
+    def routing(self) -> tuple[Category, ...]:
+        """The categories as the routing rules take them."""
+        return tuple(Category(c.key, c.name, c.agency, c.emergency) for c in self.categories)
+
+    def agency(self, key: str) -> Agency | None:
+        """The agency with this key, or None."""
+        return next((a for a in self.agencies if a.key == key), None)

@@ -1,0 +1,60 @@
+"""What config.yaml must never hold: from the environment first, then from `*_file` keys."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from callcenter.config.errors import ConfigError
+from callcenter.config.schema import Config, Section
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What config.yaml must never hold; None where nothing was given."""
+
+    twilio_auth_token: str | None
+    smtp_password: str | None
+    trunk_secret: str | None
+
+
+def read_secrets(config: Config) -> Secrets:
+    """Secrets from the environment first, then from the `*_file` keys.
+
+    Raises ConfigError when a configured channel has no secret or a file cannot be read.
+    """
+    twilio, smtp, trunk = config.notices.twilio, config.notices.smtp, config.line.trunk
+    mistakes: list[str] = []
+    token = _secret(
+        "ADUAN24_TWILIO_AUTH_TOKEN", twilio.auth_token_file if twilio else None, twilio, mistakes
+    )
+    password = _secret(
+        "ADUAN24_SMTP_PASSWORD",
+        smtp.password_file if smtp else None,
+        smtp if smtp and smtp.user else None,
+        mistakes,
+    )
+    secret = _secret(
+        "ADUAN24_TRUNK_SECRET", trunk.secret_file if trunk else None, trunk, mistakes
+    )
+    if mistakes:
+        raise ConfigError(mistakes)
+    return Secrets(token, password, secret)
+
+
+def _secret(
+    variable: str, file: Path | None, needed_by: Section | None, mistakes: list[str]
+) -> str | None:
+    if needed_by is None:
+        return None
+    if value := os.environ.get(variable):
+        return value
+    try:
+        if file is not None:
+            return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        mistakes.append(f"{file}: the secret cannot be read ({error.strerror})")
+        return None
+    mistakes.append(f"{variable}: is not set; set it or name a file in the *_file key")
+    return None

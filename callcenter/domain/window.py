@@ -1,0 +1,159 @@
+"""The 24-hour window and the ladder.
+
+The window of a ticket is the half-open interval [dispatched, due), due = dispatched + 24 h of
+elapsed real time, every day of the year (Perbup Bangli 6/2021). Nothing pauses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from callcenter.domain.people import Post
+
+
+class Clock(StrEnum):
+    """The moment from which a step's `after` is counted."""
+
+    DISPATCHED = "dispatched"
+    HANDLED = "handled"
+
+
+class Until(StrEnum):
+    """What makes a step needless: it is taken only while this has not happened."""
+
+    ACCEPTED = "accepted"
+    RESPONDED = "responded"
+    REPORTED = "reported"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rung: `after` the clock's start, `to` these posts, unless `until` happened."""
+
+    key: str
+    after: timedelta
+    to: tuple[Post, ...]
+    until: Until
+    clock: Clock = Clock.DISPATCHED
+    hold_at_night: bool = False
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTimes:
+    """The moments of one ticket that the rules need; all aware UTC, None = not happened."""
+
+    dispatched_at: datetime
+    due_at: datetime
+    accepted_at: datetime | None = None
+    responded_at: datetime | None = None
+    handled_at: datetime | None = None
+    reported_at: datetime | None = None
+    ended_at: datetime | None = None  # returned or closed
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """First substantive answer: the response, or the handling where that came first."""
+        both = [t for t in (self.responded_at, self.handled_at) if t is not None]
+        return min(both, default=None)
+
+
+class Standing(StrEnum):
+    """How a ticket stands against its window at a given moment."""
+
+    RUNNING = "running"
+    MET = "met"
+    MISSED = "missed"
+    WITHDRAWN = "withdrawn"  # returned before an answer: another agency's window counts
+
+
+def due_at(dispatched_at: datetime, length: timedelta) -> datetime:
+    """End of the window, itself no longer inside it."""
+    return dispatched_at + length
+
+
+def standing(times: TicketTimes, now: datetime) -> Standing:
+    """MET when answered in [dispatched, due); MISSED from `due` on, for good."""
+    if times.answered_at is not None:
+        return Standing.MET if times.answered_at < times.due_at else Standing.MISSED
+    if times.ended_at is not None:
+        return Standing.WITHDRAWN if times.ended_at < times.due_at else Standing.MISSED
+    return Standing.RUNNING if now < times.due_at else Standing.MISSED
+
+
+def step_at(step: Step, times: TicketTimes) -> datetime | None:
+    """When the step falls due; None while its clock has not started."""
+    start = times.dispatched_at if step.clock is Clock.DISPATCHED else times.handled_at
+    return None if start is None else start + step.after
+
+
+def needless(step: Step, times: TicketTimes) -> bool:
+    """Whether what the step presses for has happened, or the ticket has ended."""
+    if times.ended_at is not None:
+        return True
+    accepted = times.accepted_at or times.answered_at
+    done = {
+        Until.ACCEPTED: accepted,
+        Until.RESPONDED: times.answered_at,
+        Until.REPORTED: times.reported_at,
+        Until.NEVER: None,
+    }
+    return done[step.until] is not None
+
+
+def next_step(
+    ladder: Sequence[Step], times: TicketTimes, taken: Collection[str]
+) -> tuple[Step, datetime] | None:
+    """The earliest step that is neither taken nor needless, with its due time.
+
+    Ties go to the order of the ladder. None when nothing is left to wait for now.
+    """
+    open_steps = [
+        (step, at)
+        for step in ladder
+        if step.key not in taken
+        and not needless(step, times)
+        and (at := step_at(step, times)) is not None
+    ]
+    return min(open_steps, key=lambda pair: pair[1], default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """Quiet hours [start, end) of the local day; they may pass midnight."""
+
+    start: time
+    end: time
+    zone: ZoneInfo
+
+    def covers(self, now: datetime) -> bool:
+        """Whether `now` falls into the quiet hours."""
+        local = now.astimezone(self.zone).time()
+        if self.start <= self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+    def ends(self, now: datetime) -> datetime:
+        """The first moment from `now` on that is outside the quiet hours."""
+        if not self.covers(now):
+            return now
+        local = now.astimezone(self.zone)
+        day = local.date() if local.time() < self.end else local.date() + timedelta(days=1)
+        return datetime.combine(day, self.end, tzinfo=self.zone)
+
+
+def release_at(step: Step, at: datetime, due: datetime, night: Night) -> datetime:
+    """When the notices of a step that falls due `at` may go out.
+
+    A step that may be held waits for the morning, unless the window would be missed first:
+    a reminder that arrives after what it warns of is worth nothing.
+    """
+    if not step.hold_at_night:
+        return at
+    morning = night.ends(at)
+    return at if at < due <= morning else morning

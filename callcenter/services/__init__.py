@@ -1,0 +1,1 @@
+"""What the programme does, one verb per function: session, ports and `now` come in."""
