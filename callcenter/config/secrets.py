@@ -35,9 +35,7 @@ def read_secrets(config: Config) -> Secrets:
         smtp if smtp and smtp.user else None,
         mistakes,
     )
-    secret = _secret(
-        "ADUAN24_TRUNK_SECRET", trunk.secret_file if trunk else None, trunk, mistakes
-    )
+    secret = _secret("ADUAN24_TRUNK_SECRET", trunk.secret_file if trunk else None, trunk, mistakes)
     if mistakes:
         raise ConfigError(mistakes)
     return Secrets(token, password, secret)
