@@ -1,0 +1,265 @@
+"""Renders the exchange's configuration and says how to start and control it.
+
+The templates are in `dialplans/`. Everything is checked before the first file is written: a
+value with a line feed or a semicolon in it would otherwise add a line to a configuration
+that Asterisk obeys.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from callcenter.gateways.parts import Parts
+
+TEMPLATES = Path(__file__).resolve().parents[2] / "dialplans"
+
+# Asterisk calls it an error when these are absent.
+_DEFAULTS = (
+    "acl.conf",
+    "ccss.conf",
+    "cel.conf",
+    "features.conf",
+    "indications.conf",
+    "pjproject.conf",
+    "stasis.conf",
+    "udptl.conf",
+)
+_FOLDER = re.compile(r"/[A-Za-z0-9/._-]+")
+_NODE = re.compile(r"[A-Za-z0-9]{1,32}")
+_WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECRET = re.compile(r"[!#-:<-\[\]-~]{1,128}")  # printable, no quote, semicolon, backslash
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
+_SOCKET_PATH = 107  # sun_path of unix(7) without its closing zero
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be rendered; the message names it and says what is allowed."""
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """The telephone company's exchange: the line registers there and takes its calls."""
+
+    host: str
+    user: str
+    secret: str
+    port: int = 5060
+
+
+@dataclass(frozen=True)
+class AsteriskSettings:
+    """All that the exchange needs to know. Folders are absolute, times are whole seconds.
+
+    `state` holds etc, run, log, db of this exchange; `spool` and `numbers` are shared with
+    the application; `prompts` holds the sound files, named without language and extension.
+    """
+
+    node: str
+    state: Path
+    spool: Path
+    prompts: Path
+    numbers: Path
+    ami_secret: str
+    sip_port: int = 5060
+    sip_bind: str = "127.0.0.1"
+    sip_allow: tuple[str, ...] = ("127.0.0.1",)
+    rtp_first: int = 10000
+    rtp_last: int = 10999
+    ami_port: int = 5038
+    ami_user: str = "aduan24"
+    agi_port: int = 4573
+    consent_version: str = "1"
+    max_calls: int = 60
+    record_seconds: int = 180
+    silence_seconds: int = 5
+    handover_seconds: int = 8
+    trunk: Trunk | None = None
+
+    @property
+    def etc(self) -> Path:
+        """Where the rendered files are."""
+        return self.state / "etc"
+
+    def mistakes(self) -> Iterator[str]:
+        """One sentence for each setting that cannot be rendered."""
+        yield from _folder_mistakes(self)
+        yield from _number_mistakes(self)
+        yield from _word_mistakes(self)
+        yield from _address_mistakes(self)
+
+
+def _folder_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    for name in ("state", "spool", "prompts", "numbers"):
+        folder = str(getattr(settings, name))
+        if not _FOLDER.fullmatch(folder) or ".." in Path(folder).parts:
+            yield (
+                f"{name}: {folder!r} must be an absolute path of letters, digits, / . _ - only; "
+                "move the project or set another folder"
+            )
+    control = _control_socket(settings)
+    if len(control) > _SOCKET_PATH:
+        yield f"state: {control} is longer than {_SOCKET_PATH} characters; set a shorter folder"
+
+
+def _number_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    limits = {
+        "sip_port": (1, 65535),
+        "ami_port": (1, 65535),
+        "agi_port": (1, 65535),
+        "rtp_first": (1024, 65535),
+        "rtp_last": (1024, 65535),
+        "max_calls": (1, 10000),
+        "record_seconds": (5, 3600),
+        "silence_seconds": (1, 60),
+        "handover_seconds": (2, 60),
+    }
+    for name, (low, high) in limits.items():
+        value = getattr(settings, name)
+        if type(value) is not int or not low <= value <= high:
+            yield f"{name}: {value!r} must be a whole number from {low} to {high}"
+            return
+    if settings.rtp_last <= settings.rtp_first:
+        yield "rtp_last: must be greater than rtp_first"
+
+
+def _word_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    rules = {
+        "node": (_NODE, "1 to 32 letters and digits"),
+        "ami_user": (_WORD, "letters, digits, . _ -"),
+        "consent_version": (_WORD, "letters, digits, . _ -"),
+    }
+    for name, (rule, meaning) in rules.items():
+        if not rule.fullmatch(getattr(settings, name)):
+            yield f"{name}: {getattr(settings, name)!r} must be {meaning}"
+    if not _SECRET.fullmatch(settings.ami_secret):
+        yield "ami_secret: must be 1 to 128 printable characters without space, quote, ; and \\"
+
+
+def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    if not _is_address(settings.sip_bind):
+        yield f"sip_bind: {settings.sip_bind!r} must be an IPv4 address"
+    for network in settings.sip_allow:
+        if not _is_network(network):
+            yield f"sip_allow: {network!r} must be an IPv4 address or network"
+    trunk = settings.trunk
+    if trunk is None:
+        return
+    if not _HOST.fullmatch(trunk.host):
+        yield f"trunk.host: {trunk.host!r} must be a host name or an address"
+    if not _WORD.fullmatch(trunk.user.removeprefix("+")):
+        yield f"trunk.user: {trunk.user!r} must be letters, digits, . _ -"
+    if not _SECRET.fullmatch(trunk.secret):
+        yield "trunk.secret: must be printable characters without space, quote, ; and \\"
+    if type(trunk.port) is not int or not 1 <= trunk.port <= 65535:
+        yield f"trunk.port: {trunk.port!r} must be a whole number from 1 to 65535"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _control_socket(settings: AsteriskSettings) -> str:
+    return f"{settings.state}/run/asterisk.ctl"
+
+
+def render(settings: AsteriskSettings, parts: Parts) -> None:
+    """Write the configuration, each file whole or not at all, and make the folders it names.
+
+    Raises SettingsError (before anything is written) with one line per mistake. Rendering
+    again writes the same files; a running exchange reads them at its next start.
+    """
+    mistakes = list(settings.mistakes())
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    texts = _texts(settings, parts)
+    _make_folders(settings)
+    for name, text in texts.items():
+        _write(settings.etc / name, text)
+
+
+def _texts(settings: AsteriskSettings, parts: Parts) -> dict[str, str]:
+    environment = _environment()
+    known = {"s": settings, "parts": parts, "modules": _modules(parts)}
+    texts = {name: "; The defaults are right.\n" for name in _DEFAULTS}
+    for name in environment.list_templates(extensions=["j2"]):
+        texts[name.removesuffix(".j2")] = environment.get_template(name).render(known)
+    return texts
+
+
+def _modules(parts: Parts) -> frozenset[str]:
+    """The modules of this Asterisk: some exist in newer versions only."""
+    return frozenset(path.name for path in Path(parts.modules).glob("*.so"))
+
+
+def _environment() -> Environment:
+    """`<< >>` marks what is ours: `${ }` and `{ }` belong to the dialplan."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701  # not HTML: every value was checked above
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def _make_folders(settings: AsteriskSettings) -> None:
+    """Recordings and callers' numbers are in there: the owner's alone."""
+    names = ("etc", "varlib", "db", "keys", "agi", "spool", "run", "log/cdr-custom", "cache")
+    for folder in (settings.spool, settings.numbers, *(settings.state / name for name in names)):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    """Secrets are in these files: readable by their owner alone from the first byte."""
+    draft = path.with_name(path.name + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def command(settings: AsteriskSettings, parts: Parts) -> list[str]:
+    """The command line that runs the exchange in the foreground, as the present user.
+
+    No -U: it would drop the rights that root needs to open its own files. Raises PartsError
+    when Asterisk is not on this machine.
+    """
+    return [*parts.need_asterisk(), "-C", str(settings.etc / "asterisk.conf"), "-g", "-f"]
+
+
+def control(settings: AsteriskSettings, parts: Parts, order: str) -> list[str]:
+    """The command line that gives the running exchange one order, such as "core stop now"."""
+    if not re.fullmatch(r"[a-z0-9 _-]+", order):
+        raise SettingsError(f"order: {order!r} must be lower-case words")
+    return [*parts.need_asterisk(), "-C", str(settings.etc / "asterisk.conf"), "-rx", order]
+
+
+__all__ = ["AsteriskSettings", "SettingsError", "Trunk", "command", "control", "render"]
