@@ -11,6 +11,7 @@ import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 _HEAD = 12
 _CHUNK = 8
@@ -54,7 +55,7 @@ def inspect(path: Path) -> Wave:
                 raise NotAWave("no data chunk")
             name, size = chunk[:4], int.from_bytes(chunk[4:], "little")
             if name == b"data":
-                return _measured(rate, file.tell(), size, length, _riff_size(head))
+                return _measured(rate, file.tell(), size, _riff_size(head), _Content(file, length))
             rate = _rate(file.read(min(size, 64))) if name == b"fmt " else rate
             file.seek(_HEAD + _skipped(file.tell(), name, size))
     raise NotAWave("too many chunks")
@@ -80,15 +81,35 @@ def _rate(fmt: bytes) -> int:
     return int(rate)
 
 
-def _measured(rate: int, data_at: int, size: int, length: int, riff: int) -> Wave:
+def _measured(rate: int, data_at: int, size: int, riff: int, content: _Content) -> Wave:
     if not rate:
         raise NotAWave("no format chunk before the data")
-    rest = length - data_at
-    trailing = rest - size - size % 2
-    right = size % 2 == 0 and (size == rest or (trailing >= _CHUNK and riff == length - _CHUNK))
-    right = right and riff == length - _CHUNK
-    usable = size if right else rest
+    right = (
+        size % 2 == 0
+        and riff == content.length - _CHUNK
+        and content.chunks_until_the_end(data_at + size)
+    )
+    usable = size if right else content.length - data_at
     return Wave(rate, usable // 2, data_at, repaired=not right)
+
+
+@dataclass(frozen=True)
+class _Content:
+    file: BinaryIO
+    length: int
+
+    def chunks_until_the_end(self, at: int) -> bool:
+        """Whether chunks with printable names, and nothing else, fill the file from `at` on."""
+        for _ in range(_MOST_CHUNKS):
+            if at >= self.length:
+                return at == self.length
+            self.file.seek(at)
+            chunk = self.file.read(_CHUNK)
+            if len(chunk) < _CHUNK or not all(32 <= byte < 127 for byte in chunk[:4]):
+                return False
+            size = int.from_bytes(chunk[4:], "little")
+            at += _CHUNK + size + size % 2
+        return False
 
 
 def repair(path: Path) -> Wave:

@@ -46,7 +46,8 @@ def test_a_good_file_is_left_alone(clip: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("riff", "data"), [(0, 0), (36, 0), (36 + 2 * SECOND, 2 * SECOND), (36 + 20, 20), (0, SECOND)]
+    ("riff", "data"),
+    [(0, 0), (36, 0), (36 + SECOND, 0), (36 + 2 * SECOND, 2 * SECOND), (36 + 20, 20), (0, SECOND)],
 )
 def test_wrong_sizes_are_set_from_the_length(clip: Path, riff: int, data: int) -> None:
     clip.write_bytes(header(riff, data) + bytes(SECOND))
