@@ -1,0 +1,46 @@
+# aduan24: `make up` starts everything, `make test` tests everything. `make help` lists the rest.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help up test check format prompts lock clean venv parts dev
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
+
+up: venv parts ## start everything here; Ctrl-C stops it (ARGS="--no-demo" and the like)
+	@exec .venv/bin/aduan24 up $(ARGS)
+
+test: dev parts check ## the gates, then every test (ARGS="tests/unit -k flow")
+	@exec deploy/test.sh $(ARGS)
+
+check: dev ## the gates alone: style, types, arrows, migrations equal models
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff format --quiet --check .
+	@.venv/bin/mypy --no-error-summary
+	@said=$$(.venv/bin/lint-imports 2>&1) || { echo "$$said"; exit 1; }
+	@.venv/bin/python -m callcenter.store.migrate --check
+	@echo "check: style, types, arrows and migrations are in order"
+
+format: dev ## put the code into its form
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
+
+prompts: venv parts ## make the sound files again from ivr/prompts.toml
+	@.venv/bin/python -m ivr.prompt_making
+
+lock: ## write both lock files again from pyproject.toml (needs uv)
+	@deploy/lock.sh
+
+clean: ## remove what was made: environment, system parts, caches (never var/ or recordings/)
+	@rm -rf .venv .parts build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache test-artifacts
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+venv:
+	@deploy/venv.sh requirements.lock
+
+dev:
+	@deploy/venv.sh requirements-dev.lock
+
+parts:
+	@if [ -x deploy/parts.sh ]; then deploy/parts.sh; fi

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Writes requirements.lock (what runs) and requirements-dev.lock (what also tests), with hashes,
+# for every platform and Python that pyproject.toml allows. Needs `uv`. Run it after a change of
+# the dependencies, read the difference, commit both.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+compile() { # OUT ARGS...
+  local out=$1
+  shift
+  {
+    echo "# Made by deploy/lock.sh from pyproject.toml; installed with pip --require-hashes."
+    uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+      --no-emit-index-url --no-header --no-annotate --quiet "$@"
+  } >"$out.draft"
+  if grep -nE '://|--(extra-)?index|--find-links|^/' "$out.draft" >&2; then
+    echo "lock: $out would name a host or a path of this machine; nothing was changed" >&2
+    exit 1
+  fi
+  mv "$out.draft" "$out"
+}
+
+compile requirements.lock --extra postgresql
+compile requirements-dev.lock --extra postgresql --group dev --constraint requirements.lock
