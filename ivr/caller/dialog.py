@@ -139,7 +139,7 @@ class Dialog:
             self._finish()
             return
         repeat.wait = min(repeat.wait * 2, repeat.longest)
-        repeat.at = now + repeat.wait
+        repeat.at += repeat.wait
         self.out.append((repeat.message, self._leg.hop if self._leg else self._peer))
 
     def unreachable(self) -> None:

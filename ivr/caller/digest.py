@@ -3,6 +3,7 @@
 MD5 is what Asterisk and most registrars ask for; it authenticates, it does not protect.
 """
 
+import contextlib
 import hashlib
 import re
 import secrets
@@ -34,9 +35,9 @@ class Keyring:
         A second challenge for the INVITE means a wrong secret, unless it calls the nonce stale.
         """
         header, answer = _AUTH[message.status]
-        if not self._account or not message.get(header) or self._asked >= _PATIENCE:
+        challenge = _first_known(message.all(header))
+        if not self._account or challenge is None or self._asked >= _PATIENCE:
             return False
-        challenge = parse_challenge(message.get(header))
         fresh = challenge["nonce"] != self._challenge.get("nonce")
         stale = challenge.get("stale", "").lower() == "true"
         if self._challenge and message.cseq[1] == "INVITE" and not (stale and fresh):
@@ -56,6 +57,14 @@ class Keyring:
             self._challenge, self._account, method, uri, cnonce=cnonce, count=self._signed
         )
         return [(self._header, value)]
+
+
+def _first_known(values: list[str]) -> dict[str, str] | None:
+    """The first challenge that we can answer: the line may offer several (RFC 8760)."""
+    for value in values:
+        with contextlib.suppress(BadMessage):
+            return parse_challenge(value)
+    return None
 
 
 def parse_challenge(value: str) -> dict[str, str]:

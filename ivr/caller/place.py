@@ -165,8 +165,9 @@ class _Call:
         self._sip, self._rtp = open_sockets(peer)
         host, port = self._sip.getsockname()[:2]
         offer = sdp.offer(host, self._rtp.getsockname()[1], secrets.randbelow(1 << 31))
+        caller = plan.account.user if plan.account else plan.caller
         self._dialog = Dialog(
-            target, peer, (host, port), offer, caller=plan.caller, account=plan.account
+            target, peer, (host, port), offer, caller=caller, account=plan.account
         )
         self._peer = peer
         self._phase: Phase | None = None

@@ -91,6 +91,7 @@ class CallPlan:
 
     `hangup_after` counts from the first word spoken, from the answer if nothing is to be said.
     `cancel_after` counts from the INVITE and gives up a line that still rings.
+    `caller` is the number that the line is shown; with an account it is the account's user.
     `start_after` delays the INVITE, so that many calls do not begin in the same millisecond.
     """
 

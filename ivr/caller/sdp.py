@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from ivr.caller.g711 import PAYLOAD_TYPES, Law
 from ivr.caller.sip import Address, BadMessage
 
 DTMF_TYPE: Final = 101
-_MEDIA: Final = re.compile(r"audio (\d{1,5})(?:/\d+)? (RTP/AVPF?) ([\d ]+)")
+_MEDIA: Final = re.compile(r"audio (\d{1,5})(?:/\d+)? (RTP/AVPF?)((?: \d{1,3}){1,64})")
 _RTPMAP: Final = re.compile(r"rtpmap:(\d{1,3}) ([A-Za-z0-9-]{1,32})/(\d{1,6})(?:/1)?")
 _CONNECTION: Final = re.compile(r"IN IP[46] ([0-9A-Fa-f:.]{3,45})(?:/\d+)*")
 
@@ -63,7 +64,7 @@ def read_answer(body: bytes) -> Media:
 
 def _audio_section(lines: list[str]) -> tuple[list[str], list[str]]:
     starts = [i for i, line in enumerate(lines) if line.startswith("m=")]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in pairwise([*starts, len(lines)]):
         if lines[start].startswith("m=audio "):
             return lines[: starts[0]], lines[start:end]
     raise BadMessage("no audio in the session description")
@@ -80,5 +81,6 @@ def _dtmf_type(section: list[str], types: list[int]) -> int | None:
     for line in section:
         found = _RTPMAP.fullmatch(line[2:]) if line.startswith("a=") else None
         if found and found[2].lower() == "telephone-event" and int(found[3]) == 8000:
-            return int(found[1]) if int(found[1]) in types else None
+            number = int(found[1])
+            return number if number in types and number < 128 else None
     return None
