@@ -1,15 +1,16 @@
 """Text to speech by espeak-ng, as 8 kHz 16 bit mono audio that a telephone carries well.
 
-espeak-ng is found on PATH, or as ESPEAK_CMD in ``.parts/parts.env``, where the installation
-puts a copy that needs no root.
+espeak-ng is found on PATH, or in ``parts.env`` of ``.parts`` (or of $ADUAN24_PARTS), where the
+installation lists the copy that it unpacked without root.
 """
 
 from __future__ import annotations
 
 import io
-import shlex
+import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import soxr
 
 Samples = npt.NDArray[np.float32]
 
-PARTS = Path(".parts/parts.env")
+PARTS = Path(__file__).resolve().parents[1] / ".parts"
 TARGET_DBFS = -20.0  # RMS of the spoken parts: G.711's usual speech level, ITU-T P.56
 PEAK = 0.89  # -1 dBFS: room for the codec
 _EDGE_S = 0.04
@@ -30,25 +31,41 @@ class SpeechUnavailable(RuntimeError):
     """Speech cannot be made on this machine; the message names the remedy."""
 
 
-def espeak_command(parts: Path = PARTS) -> list[str]:
-    """The command line that starts espeak-ng. Raises SpeechUnavailable if there is none."""
+@dataclass(frozen=True)
+class Espeak:
+    """How espeak-ng is started: the beginning of its command line, and where its voices are."""
+
+    command: tuple[str, ...]
+    data: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """The process's environment, with the voices of an unpacked copy."""
+        return {**os.environ, **({"ESPEAK_DATA_PATH": self.data} if self.data else {})}
+
+
+def find_espeak(parts: Path | None = None) -> Espeak:
+    """espeak-ng of this machine. Raises SpeechUnavailable if there is none."""
     if found := shutil.which("espeak-ng"):
-        return [found]
-    if command := _from_parts(parts):
-        return command
+        return Espeak((found,))
+    folder = parts or Path(os.environ.get("ADUAN24_PARTS") or PARTS)
+    if espeak := _from_parts(folder / "parts.env"):
+        return espeak
     raise SpeechUnavailable(
         "espeak-ng is not installed: `apt-get install espeak-ng`, or let `make up` fetch it"
     )
 
 
-def _from_parts(parts: Path) -> list[str]:
-    if not parts.is_file():
-        return []
-    for line in parts.read_text(encoding="utf-8").splitlines():
-        key, _, value = line.strip().removeprefix("export ").partition("=")
-        if key == "ESPEAK_CMD":
-            return shlex.split(" ".join(shlex.split(value)))
-    return []
+def _from_parts(listing: Path) -> Espeak | None:
+    if not listing.is_file():
+        return None
+    lines = listing.read_text(encoding="utf-8").splitlines()
+    values = dict(line.split("=", 1) for line in lines if "=" in line)
+    program, loader = values.get("ESPEAK_BIN", ""), values.get("ESPEAK_LOADER", "")
+    if not program:
+        return None
+    libraries = values.get("ESPEAK_LIBRARIES", "")
+    start = (loader, "--library-path", libraries, program) if loader else (program,)
+    return Espeak(start, values.get("ESPEAK_DATA", ""))
 
 
 def speak(
@@ -58,7 +75,7 @@ def speak(
     rate: int = 8000,
     *,
     words_per_minute: int = 160,
-    parts: Path = PARTS,
+    parts: Path | None = None,
 ) -> float:
     """Write `text` as a mono 16 bit WAVE file of `rate` Hz, levelled and trimmed.
 
@@ -73,12 +90,18 @@ def speak(
 
 
 def spoken(
-    text: str, voice: str, rate: int, *, words_per_minute: int = 160, parts: Path = PARTS
+    text: str, voice: str, rate: int, *, words_per_minute: int = 160, parts: Path | None = None
 ) -> Samples:
     """espeak-ng's samples (-1 to 1) for `text`, resampled to `rate` Hz."""
-    command = [*espeak_command(parts), "-v", voice, "-s", str(words_per_minute), "--stdout"]
+    espeak = find_espeak(parts)
+    command = [*espeak.command, "-v", voice, "-s", str(words_per_minute), "--stdout"]
     done = subprocess.run(
-        command, input=text.encode(), capture_output=True, timeout=_TIMEOUT_S, check=False
+        command,
+        input=text.encode(),
+        capture_output=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+        env=espeak.environment(),
     )
     if done.returncode or not done.stdout:
         reason = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"

@@ -48,7 +48,16 @@ def test_every_swap_of_neighbours_is_caught(serial: int, at: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1234567", "123456789", "1234567x", "00000000", "１２３４５６７８", "1234 567", "²2345678"],
+    [
+        "",
+        "1234567",
+        "123456789",
+        "1234567x",
+        "00000000",
+        "１２３４５６７８",
+        "1234 567",
+        "²2345678",
+    ],
 )
 def test_what_is_no_number(text: str) -> None:
     assert not is_valid(text)

@@ -11,7 +11,7 @@ from ivr.flow import number_prompts
 from ivr.menu import Choose, Say, Tell, build_menu
 from ivr.prompt_making import adopt_human, make
 from ivr.prompts import PromptsMissing, check, in_words, open_book, read_manifest, texts
-from ivr.speaking import SpeechUnavailable, espeak_command, levelled, loudness, speak, spoken
+from ivr.speaking import SpeechUnavailable, find_espeak, levelled, loudness, speak, spoken
 from ivr.wav import inspect
 
 ROOT = Path(__file__).parents[2]
@@ -129,13 +129,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_espeak_is_found_among_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    parts = tmp_path / "parts.env"
+    monkeypatch.setenv("ADUAN24_PARTS", str(tmp_path))
     with pytest.raises(SpeechUnavailable, match="apt-get install espeak-ng"):
-        espeak_command(parts)
-    parts.write_text("# made\nESPEAK_CMD='/p/ld.so --library-path /p/lib /p/espeak-ng'\n")
-    assert espeak_command(parts) == ["/p/ld.so", "--library-path", "/p/lib", "/p/espeak-ng"]
-    parts.write_text("export ESPEAK_CMD=/p/espeak-ng --path=/p\n")
-    assert espeak_command(parts) == ["/p/espeak-ng", "--path=/p"]
+        find_espeak()
+    parts = tmp_path / "parts.env"
+    parts.write_text("ASTERISK_BIN=/x\nESPEAK_BIN=/p/espeak-ng\nESPEAK_DATA=/p/data\n")
+    assert find_espeak().command == ("/p/espeak-ng",)
+    assert find_espeak().environment()["ESPEAK_DATA_PATH"] == "/p/data"
+    parts.write_text("ESPEAK_BIN=/p/e\nESPEAK_LOADER=/p/ld.so\nESPEAK_LIBRARIES=/p/lib\n")
+    assert find_espeak().command == ("/p/ld.so", "--library-path", "/p/lib", "/p/e")
+    parts.write_text("ESPEAK_BIN=\n")
+    with pytest.raises(SpeechUnavailable):
+        find_espeak()
 
 
 def test_an_unknown_voice_is_named() -> None:
