@@ -1,0 +1,245 @@
+"""Named queries of the screens: read-only, short, ordered by an index where lists can grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from callcenter.domain.complaint import ComplaintState, Urgency
+from callcenter.domain.ticket import TicketState
+from callcenter.store.models import (
+    Audit,
+    Call,
+    Complaint,
+    Escalation,
+    Heartbeat,
+    History,
+    Notice,
+    NoticeAttempt,
+    Recording,
+    Ticket,
+)
+
+PAGE = 50
+_COUNT_CAP = 999
+
+_UNWORKED = (
+    ComplaintState.RECEIVED,
+    ComplaintState.TRANSCRIBED,
+    ComplaintState.CATEGORISED,
+    ComplaintState.REOPENED,
+)
+_ASKABLE = (ComplaintState.ANSWERED,)
+_OPEN_TICKETS = (TicketState.DISPATCHED, TicketState.ACCEPTED)
+_AFTER_ANSWER = (
+    TicketState.RESPONDED,
+    TicketState.WAITING,
+    TicketState.IN_PROGRESS,
+    TicketState.HANDLED,
+)
+_DONE_TICKETS = (TicketState.REPORTED, TicketState.CLOSED, TicketState.RETURNED)
+
+
+def _inbox_filter(tab: str) -> ColumnElement[bool]:
+    proposed = Complaint.reject_proposed_by.is_not(None)
+    if tab == "proposed":
+        return and_(Complaint.state.in_(_UNWORKED), proposed)
+    if tab == "running":
+        return Complaint.state == ComplaintState.DISPATCHED
+    if tab == "ask":
+        return Complaint.state.in_(_ASKABLE)
+    return and_(Complaint.state.in_(_UNWORKED), ~proposed)
+
+
+#: Tabs of the inbox that list complaints; silent calls are a tab of their own.
+INBOX_TABS = ("new", "proposed", "running", "ask")
+
+
+def inbox(session: Session, tab: str) -> Sequence[Complaint]:
+    """Complaints of a tab: emergencies on top, then the oldest first."""
+    emergency_first = (Complaint.urgency == Urgency.EMERGENCY).desc()
+    return session.scalars(
+        select(Complaint)
+        .where(_inbox_filter(tab))
+        .options(
+            joinedload(Complaint.call).selectinload(Call.recordings),
+            selectinload(Complaint.tickets),
+        )
+        .order_by(emergency_first, Complaint.received_at, Complaint.id)
+        .limit(PAGE)
+    ).all()
+
+
+def inbox_counts(session: Session) -> dict[str, int]:
+    """How many wait in each tab, counted up to a cap: a badge needs no exact million."""
+    counts = {
+        tab: _capped(session, select(Complaint.id).where(_inbox_filter(tab))) for tab in INBOX_TABS
+    }
+    counts["silent"] = _capped(session, select(Call.id).where(Call.silent))
+    return counts
+
+
+def _capped(session: Session, rows: Select[tuple[int]]) -> int:
+    some = rows.limit(_COUNT_CAP).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def calls(
+    session: Session, *, silent: bool | None = None, before: int | None = None
+) -> Sequence[Call]:
+    """Calls, newest first, a page at a time: `before` is the last id of the page above."""
+    rows = select(Call).options(joinedload(Call.complaint), selectinload(Call.recordings))
+    if silent is not None:
+        rows = rows.where(Call.silent.is_(silent))
+    if before is not None:
+        rows = rows.where(Call.id < before)
+    return session.scalars(rows.order_by(Call.id.desc()).limit(PAGE)).all()
+
+
+def call(session: Session, call_id: int) -> Call | None:
+    """One call with its recordings."""
+    return session.get(Call, call_id)
+
+
+def complaints(
+    session: Session,
+    *,
+    state: ComplaintState | None = None,
+    number: str | None = None,
+    before: int | None = None,
+) -> Sequence[Complaint]:
+    """Complaints, newest first, a page at a time; `number` finds one by its public number."""
+    rows = select(Complaint).options(joinedload(Complaint.call).selectinload(Call.recordings))
+    if state is not None:
+        rows = rows.where(Complaint.state == state)
+    if number:
+        rows = rows.where(Complaint.public_number == number)
+    if before is not None:
+        rows = rows.where(Complaint.id < before)
+    return session.scalars(rows.order_by(Complaint.id.desc()).limit(PAGE)).all()
+
+
+#: Tabs of the ticket list: waiting for an answer, answered but not yet reported, ended.
+TICKET_TABS = {"unanswered": _OPEN_TICKETS, "answered": _AFTER_ANSWER, "done": _DONE_TICKETS}
+
+
+def tickets(
+    session: Session, *, tab: str, agency_key: str | None = None, before: int | None = None
+) -> Sequence[Ticket]:
+    """Tickets of a tab by remaining time; ended ones newest first, a page at a time."""
+    rows = select(Ticket).where(Ticket.state.in_(TICKET_TABS[tab]))
+    rows = rows.options(joinedload(Ticket.complaint), joinedload(Ticket.agency))
+    if agency_key is not None:
+        rows = rows.where(Ticket.agency_key == agency_key)
+    if tab == "done":
+        if before is not None:
+            rows = rows.where(Ticket.id < before)
+        return session.scalars(rows.order_by(Ticket.id.desc()).limit(PAGE)).all()
+    return session.scalars(rows.order_by(Ticket.due_at, Ticket.id).limit(4 * PAGE)).all()
+
+
+def ticket_counts(session: Session, agency_key: str | None = None) -> dict[str, int]:
+    """How many tickets each tab holds, counted up to a cap."""
+    counts = {}
+    for tab, states in TICKET_TABS.items():
+        rows = select(Ticket.id).where(Ticket.state.in_(states))
+        if agency_key is not None:
+            rows = rows.where(Ticket.agency_key == agency_key)
+        counts[tab] = _capped(session, rows)
+    return counts
+
+
+def late_unanswered(session: Session, now: datetime, agency_key: str | None = None) -> int:
+    """How many tickets are past their window and still without an answer."""
+    rows = select(Ticket.id).where(Ticket.state.in_(_OPEN_TICKETS), Ticket.due_at <= now)
+    if agency_key is not None:
+        rows = rows.where(Ticket.agency_key == agency_key)
+    return _capped(session, rows)
+
+
+def ticket(session: Session, ticket_id: int, agency_key: str | None = None) -> Ticket | None:
+    """One ticket; None too when it is another agency's than `agency_key`."""
+    found = session.get(Ticket, ticket_id)
+    if found is None or (agency_key is not None and found.agency_key != agency_key):
+        return None
+    return found
+
+
+def ticket_history(session: Session, ticket_id: int) -> Sequence[History]:
+    """The rows of one ticket alone, oldest first."""
+    return session.scalars(
+        select(History).where(History.ticket_id == ticket_id).order_by(History.id)
+    ).all()
+
+
+def recording(session: Session, recording_id: int) -> Recording | None:
+    """One recording."""
+    return session.get(Recording, recording_id)
+
+
+def heard_since(session: Session, actor: str, thing: str, since: datetime) -> bool:
+    """Whether the playback of `thing` by `actor` was already written down since then."""
+    row = select(Audit.id).where(
+        Audit.at >= since,
+        Audit.actor == actor,
+        Audit.thing == thing,
+        Audit.action == "recording_played",
+    )
+    return session.scalar(row.limit(1)) is not None
+
+
+def messages(
+    session: Session, *, state: str | None = None, before: int | None = None
+) -> Sequence[Notice]:
+    """The outbox, newest first, a page at a time, with its attempts."""
+    rows = select(Notice).options(joinedload(Notice.person), selectinload(Notice.attempts))
+    if state:
+        rows = rows.where(Notice.state == state)
+    if before is not None:
+        rows = rows.where(Notice.id < before)
+    return session.scalars(rows.order_by(Notice.id.desc()).limit(PAGE)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Changes when anything changed that a list shows; cheap enough to ask twice a second."""
+
+    history: int
+    calls: int
+    notices: int
+    attempts: int
+    escalations: int
+    sending: str
+
+
+def pulse(session: Session) -> Pulse:
+    """The newest ids (primary keys: no scan) and the states of the newest notices."""
+    newest = select(Notice.state).order_by(Notice.id.desc()).limit(20)
+    return Pulse(
+        *(
+            session.scalar(select(func.max(column))) or 0
+            for column in (History.id, Call.id, Notice.id, NoticeAttempt.id, Escalation.id)
+        ),
+        sending=",".join(session.scalars(newest)),
+    )
+
+
+def heartbeats(session: Session) -> Sequence[Heartbeat]:
+    """When each part last said that it works."""
+    return session.scalars(select(Heartbeat).order_by(Heartbeat.part)).all()
+
+
+def next_of_ticket(found: Ticket) -> tuple[str, datetime] | None:
+    """The step that the clock will take next and when; None when nothing is left."""
+    if found.next_step_key is None or found.next_step_at is None:
+        return None
+    return found.next_step_key, found.next_step_at
+
+
+def complaint_of_number(session: Session, digits: str) -> Complaint | None:
+    """The complaint with this public number."""
+    return session.scalar(select(Complaint).where(or_(Complaint.public_number == digits)))

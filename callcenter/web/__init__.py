@@ -1,0 +1,43 @@
+"""The console and the officers' pages: thin doors to the services."""
+
+from __future__ import annotations
+
+from threading import BoundedSemaphore
+
+from flask import Flask
+
+from callcenter.web import (
+    access,
+    auth,
+    context,
+    desk,
+    errors,
+    events,
+    health,
+    inbox,
+    messages,
+    officer,
+    recordings,
+    screen,
+    security,
+    tickets,
+)
+from callcenter.wiring import Wiring
+
+_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer)
+
+
+def create_app(wiring: Wiring) -> Flask:
+    """The WSGI application over what `wiring` built; a view without a right stops the start."""
+    app = Flask(__name__)
+    app.secret_key = wiring.secret_key
+    context.init(app, wiring)
+    app.extensions["aduan24-streams"] = BoundedSemaphore(max(1, wiring.config.web.threads // 2))
+    screen.init(app)
+    security.init(app, wiring.config.web)
+    auth.init(app)
+    errors.init(app)
+    for room in _ROOMS:
+        app.register_blueprint(room.door)
+    access.init(app)
+    return app

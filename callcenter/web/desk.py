@@ -1,0 +1,248 @@
+"""One complaint: listen, write down, place, send to an agency, ask the citizen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from callcenter.domain.complaint import Outcome, all_answered
+from callcenter.domain.complaint import TRANSITIONS as MOVES
+from callcenter.domain.routing import Category, suggest_agency
+from callcenter.services import closing, dispatch
+from callcenter.services import desk as service
+from callcenter.services.desk import DeskForm
+from callcenter.services.errors import Conflict, Refused
+from callcenter.store.models import Complaint
+from callcenter.web.access import needs
+from callcenter.web.context import me, now, reading, stop_reading, wiring, writing
+from callcenter.web.inbox import seen
+from callcenter.web.screen import villages_by_district
+
+door = Blueprint("desk", __name__)
+
+Answer = str | Response | tuple[str, int]
+
+
+@door.get("/complaints/<int:complaint_id>")
+@needs("work_desk")
+def complaint(complaint_id: int) -> str:
+    """The desk; the list refresh asks for the side column alone and leaves the typing alone."""
+    found = service.find(reading(), complaint_id)
+    if "HX-Request" in request.headers:
+        return render_template("desk_side.html", c=found, can_word=_can_word(found))
+    page = _page(found)
+    seen(f"complaint:{complaint_id}", "complaint_seen")
+    return page
+
+
+@door.post("/complaints/<int:complaint_id>")
+@needs("work_desk")
+def save(complaint_id: int) -> Answer:
+    """Save what was typed; with `do=dispatch` send it on as well.
+
+    They are two transactions: an agency that is refused does not undo the saved transcript.
+    """
+    form = _typed()
+    try:
+        with writing() as db:
+            saved = service.save(
+                db,
+                complaint_id,
+                form,
+                actor=me().username,
+                now=now(),
+                rules=wiring().rules,
+                version=request.form.get("version", type=int),
+            )
+            version = saved.version
+        if request.form.get("do") == "dispatch":
+            _dispatch(complaint_id, form)
+            flash(_("Tersimpan dan diteruskan."), "ok")
+        else:
+            flash(_("Tersimpan."), "ok")
+    except Refused as error:
+        return _again(complaint_id, form, {error.field: _(error.message)}, 400)
+    except Conflict as error:
+        return _again(complaint_id, form, {"version": _(error.message)}, 409)
+    return redirect(url_for("desk.complaint", complaint_id=complaint_id, saved=version))
+
+
+def _dispatch(complaint_id: int, form: DeskForm) -> None:
+    if not form.category_key:
+        raise Refused("category_key", _("Pilih kategori sebelum meneruskan."))
+    if not form.village_code:
+        raise Refused("village_code", _("Pilih desa sebelum meneruskan."))
+    if not form.transcript.strip():
+        raise Refused("transcript", _("Tulis transkrip sebelum meneruskan."))
+    if not request.form.get("agency_key"):
+        raise Refused("agency_key", _("Pilih instansi yang menerima."))
+    with writing() as db:
+        dispatch.dispatch(
+            db,
+            complaint_id,
+            agency_key=request.form["agency_key"],
+            order=request.form.get("order", "").strip(),
+            actor=me().username,
+            now=now(),
+            rules=wiring().rules,
+        )
+
+
+@door.post("/complaints/<int:complaint_id>/reject")
+@needs("work_desk")
+def propose_rejection(complaint_id: int) -> Answer:
+    """Propose *not actionable*, with a reason."""
+    reason = request.form.get("reason", "")
+    try:
+        with writing() as db:
+            service.propose_rejection(
+                db, complaint_id, reason=reason, actor=me().username, now=now()
+            )
+    except Refused as error:
+        form = _stored(service.find(reading(), complaint_id))
+        return _again(complaint_id, form, {"reason": _(error.message)}, 400)
+    return _done(complaint_id, _("Diusulkan. Orang kedua harus menyetujui."))
+
+
+@door.post("/complaints/<int:complaint_id>/reject/confirm")
+@needs("confirm_not_actionable")
+def confirm_rejection(complaint_id: int) -> Answer:
+    """The second person's consent."""
+    return _do(
+        complaint_id,
+        lambda db: service.confirm_rejection(db, complaint_id, actor=me().username, now=now()),
+        _("Aduan ditandai tidak ditindaklanjuti."),
+    )
+
+
+@door.post("/complaints/<int:complaint_id>/asked")
+@needs("work_desk")
+def asked(complaint_id: int) -> Answer:
+    """The citizen was asked whether it is solved."""
+    return _do(
+        complaint_id,
+        lambda db: closing.asked(db, complaint_id, actor=me().username, now=now()),
+        _("Tercatat: warga sudah ditanya."),
+    )
+
+
+@door.post("/complaints/<int:complaint_id>/word")
+@needs("work_desk")
+def word(complaint_id: int) -> Answer:
+    """What the citizen says: solved, or not (which reopens the complaint)."""
+    said = request.form.get("outcome", "")
+    if said not in (Outcome.SOLVED, Outcome.NOT_SOLVED):
+        raise Refused("outcome", _("Pilih selesai atau belum selesai."))
+    return _do(
+        complaint_id,
+        lambda db: closing.word(
+            db, complaint_id, Outcome(said), actor=me().username, now=now(), rules=wiring().rules
+        ),
+        _("Kata warga tercatat."),
+    )
+
+
+def _do(complaint_id: int, verb: Callable[[Session], object], words: str) -> Answer:
+    """One verb in one transaction; a refusal is shown on the desk itself."""
+    try:
+        with writing() as db:
+            verb(db)
+    except Refused as error:
+        flash(_(error.message), "bad")
+        return redirect(url_for("desk.complaint", complaint_id=complaint_id))
+    return _done(complaint_id, words)
+
+
+def _done(complaint_id: int, words: str) -> Response:
+    flash(words, "ok")
+    return redirect(url_for("desk.complaint", complaint_id=complaint_id))
+
+
+def _typed() -> DeskForm:
+    names = DeskForm.__dataclass_fields__
+    return DeskForm(**{name: request.form.get(name, "") for name in names})
+
+
+def _stored(found: Complaint) -> DeskForm:
+    return DeskForm(
+        transcript=found.transcript,
+        category_key=found.category_key or "",
+        village_code=found.village_code or "",
+        place_note=found.place_note,
+        urgency=found.urgency.value,
+        reporter_name=found.reporter_name,
+        reporter_phone=found.reporter_phone or "",
+    )
+
+
+def _again(
+    complaint_id: int, form: DeskForm, errors: dict[str, str], status: int
+) -> tuple[str, int]:
+    """The desk with everything that was typed, and the remedy at the field."""
+    stop_reading()
+    found = service.find(reading(), complaint_id)
+    page = _page(found, form, errors, theirs=_differing(found, form) if status == 409 else "")
+    return page, status
+
+
+def _differing(found: Complaint, form: DeskForm) -> str:
+    """What the other person saved, where it is not what was typed here."""
+    ours = asdict(form)
+    theirs = asdict(_stored(found))
+    return "\n".join(value for name, value in theirs.items() if value and value != ours[name])
+
+
+def _page(
+    found: Complaint,
+    form: DeskForm | None = None,
+    errors: dict[str, str] | None = None,
+    theirs: str = "",
+) -> str:
+    form = form or _stored(found)
+    rules, config = wiring().rules, wiring().config
+    usual = suggest_agency(rules.categories, form.category_key)
+    category = rules.category(form.category_key)
+    return render_template(
+        "desk.html",
+        c=found,
+        form=form,
+        errors=errors or {},
+        theirs=theirs,
+        categories=rules.categories,
+        agencies=config.agencies,
+        places=villages_by_district(),
+        agency_key=request.form.get("agency_key") or usual or "",
+        order=request.form.get("order", ""),
+        reject_reason=request.form.get("reason", ""),
+        reason=_why(category) if category else "",
+        why=_why,
+        can_dispatch=found.state not in _ENDED,
+        can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
+        can_word=_can_word(found),
+    )
+
+
+_ENDED = frozenset({"closed", "merged", "not_actionable"})
+
+
+def _why(category: Category) -> str:
+    agency = wiring().config.agency(category.agency)
+    name = agency.name if agency else category.agency
+    return str(
+        _(
+            "Disarankan: %(category)s biasanya dijawab %(agency)s.",
+            category=category.name,
+            agency=name,
+        )
+    )
+
+
+def _can_word(found: Complaint) -> bool:
+    """Whether the citizen can be asked: every agency has answered and nothing is closed."""
+    answered = all_answered([t.state for t in found.tickets])
+    return answered and found.state in MOVES["reopen"] and found.closed_at is None

@@ -1,0 +1,95 @@
+"""What came in: the inbox, the calls and the complaints."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from callcenter.domain.complaint import ComplaintState
+from callcenter.services import audit
+from callcenter.store import queries
+from callcenter.web.access import SIGNED_IN, needs
+from callcenter.web.context import address, me, now, reading, writing
+
+door = Blueprint("inbox", __name__)
+
+
+def fragment(page: str, part: str, **values: object) -> str:
+    """The whole page, or only its list when the list refreshes itself."""
+    return render_template(part if "HX-Request" in request.headers else page, part=part, **values)
+
+
+def before() -> int | None:
+    """The keyset cursor `?before=`; nonsense is the first page."""
+    return request.args.get("before", type=int)
+
+
+@door.get("/")
+@needs(SIGNED_IN)
+def home() -> str | Response:
+    """The inbox for those who work the desk; the tickets for everybody else."""
+    if not me().may("work_desk"):
+        return redirect(url_for("tickets.index"))
+    tab = request.args.get("tab", "new")
+    if tab not in (*queries.INBOX_TABS, "silent"):
+        tab = "new"
+    db = reading()
+    silent = queries.calls(db, silent=True, before=before()) if tab == "silent" else []
+    rows = [] if tab == "silent" else queries.inbox(db, tab)
+    counts = queries.inbox_counts(db)
+    return fragment(
+        "inbox.html", "inbox_list.html", tab=tab, rows=rows, silent=silent, counts=counts
+    )
+
+
+@door.get("/calls")
+@needs("see_calls")
+def calls() -> str:
+    """Every call, newest first."""
+    rows = queries.calls(reading(), before=before())
+    return fragment("calls.html", "calls_list.html", rows=rows, size=queries.PAGE)
+
+
+@door.get("/calls/<int:call_id>")
+@needs("see_calls")
+def call(call_id: int) -> str:
+    """One call: its recordings and the way it took."""
+    found = queries.call(reading(), call_id)
+    if found is None:
+        abort(404)
+    page = render_template("call.html", call=found)
+    seen(f"call:{call_id}", "call_seen")
+    return page
+
+
+@door.get("/complaints")
+@needs("work_desk")
+def complaints() -> str:
+    """Every complaint, newest first; by state, or one by its public number."""
+    state = request.args.get("state", "")
+    number = "".join(c for c in request.args.get("number", "")[:40] if c.isascii() and c.isdigit())
+    rows = queries.complaints(
+        reading(),
+        state=ComplaintState(state) if state in set(ComplaintState) else None,
+        number=number,
+        before=before(),
+    )
+    return fragment(
+        "complaints.html",
+        "complaints_list.html",
+        rows=rows,
+        state=state,
+        number=number,
+        states=list(ComplaintState),
+        size=queries.PAGE,
+    )
+
+
+def seen(thing: str, action: str) -> None:
+    """Write down that a person looked at a citizen's data (UU 27/2022)."""
+    if request.method != "GET" or "HX-Request" in request.headers:
+        return
+    with writing() as db:
+        audit.record(
+            db, actor=me().username, action=action, thing=thing, now=now(), address=address()
+        )

@@ -1,0 +1,156 @@
+"""The words on screen for what the code calls by its English name (domain vocabulary)."""
+
+from __future__ import annotations
+
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _l
+
+STATES: dict[str, LazyString] = {
+    "received": _l("Diterima"),
+    "transcribed": _l("Ditranskripsi"),
+    "categorised": _l("Dikategorikan"),
+    "dispatched": _l("Diteruskan"),
+    "answered": _l("Ditanggapi"),
+    "closed": _l("Selesai"),
+    "reopened": _l("Dibuka lagi"),
+    "merged": _l("Digabung"),
+    "not_actionable": _l("Tidak ditindaklanjuti"),
+    "accepted": _l("Diterima instansi"),
+    "responded": _l("Ditanggapi"),
+    "waiting": _l("Menunggu"),
+    "in_progress": _l("Dikerjakan"),
+    "handled": _l("Ditangani"),
+    "reported": _l("Dilaporkan"),
+    "returned": _l("Dikembalikan"),
+}
+
+URGENCIES: dict[str, LazyString] = {
+    "report": _l("Laporan"),
+    "emergency": _l("Darurat"),
+}
+
+OUTCOMES: dict[str, LazyString] = {
+    "solved": _l("Selesai menurut warga"),
+    "not_solved": _l("Belum selesai menurut warga"),
+    "unconfirmed": _l("Warga tidak menjawab"),
+}
+
+WAITING: dict[str, LazyString] = {
+    "procurement": _l("Pengadaan"),
+    "material": _l("Material"),
+    "budget": _l("Anggaran"),
+    "equipment": _l("Alat"),
+}
+
+CLIPS: dict[str, LazyString] = {
+    "complaint": _l("Aduan"),
+    "name": _l("Nama"),
+    "village": _l("Desa"),
+}
+
+VERBS: dict[str, LazyString] = {
+    "receive": _l("Aduan diterima"),
+    "transcribe": _l("Ditranskripsi"),
+    "categorise": _l("Kategori dan tempat ditetapkan"),
+    "dispatch": _l("Diteruskan ke instansi"),
+    "accept": _l("Diterima instansi"),
+    "respond": _l("Instansi menanggapi"),
+    "start": _l("Mulai dikerjakan"),
+    "wait": _l("Pekerjaan menunggu"),
+    "wake": _l("Masa tunggu berakhir"),
+    "handle": _l("Ditangani"),
+    "report": _l("Laporan penanganan sampai ke pimpinan"),
+    "file_report": _l("Laporan penanganan dikirim"),
+    "return": _l("Dikembalikan instansi"),
+    "answer": _l("Semua instansi menanggapi"),
+    "ask": _l("Warga ditanya"),
+    "asked": _l("Warga ditanya"),
+    "word": _l("Jawaban warga"),
+    "close": _l("Ditutup"),
+    "reopen": _l("Dibuka lagi"),
+    "propose_reject": _l("Diusulkan tidak ditindaklanjuti"),
+    "reject": _l("Tidak ditindaklanjuti"),
+    "escalate": _l("Eskalasi"),
+    "step": _l("Eskalasi"),
+    "missed": _l("Jangka waktu terlewati"),
+}
+
+NOTICE_STATES: dict[str, LazyString] = {
+    "queued": _l("Antre"),
+    "sending": _l("Dikirim"),
+    "sent": _l("Terkirim"),
+    "delivered": _l("Sampai"),
+    "dead": _l("Gagal"),
+    "refused": _l("Ditolak"),
+    "failed": _l("Gagal"),
+    "": _l("Belum jelas"),
+}
+
+CHANNELS: dict[str, LazyString] = {
+    "screen": _l("Layar"),
+    "whatsapp": _l("WhatsApp"),
+    "sms": _l("SMS"),
+    "email": _l("Surel"),
+    "phone": _l("Telepon"),
+}
+
+ROLES: dict[str, LazyString] = {
+    "operator": _l("Operator"),
+    "supervisor": _l("Supervisor"),
+    "officer": _l("Petugas instansi"),
+    "administrator": _l("Administrator"),
+}
+
+POSTS: dict[str, LazyString] = {
+    "duty": _l("petugas piket"),
+    "next": _l("petugas berikutnya"),
+    "officer": _l("petugas TRC"),
+    "team": _l("Tim Reaksi Cepat"),
+    "secretary": _l("sekretaris instansi"),
+    "head": _l("pimpinan instansi"),
+    "supervisor": _l("supervisor"),
+    "coordinator": _l("koordinator"),
+    "regional_secretary": _l("Sekretaris Daerah"),
+    "deputy_regent": _l("Wakil Bupati"),
+}
+
+MODES: dict[str, LazyString] = {
+    "app": _l("lengkap"),
+    "fallback-refused": _l("jalur cadangan"),
+    "fallback-died": _l("jalur cadangan"),
+    "fallback-hung": _l("jalur cadangan"),
+}
+
+#: The sample ladder's rungs; a deployment's own keys are shown as they are.
+STEPS: dict[str, LazyString] = {
+    "dispatch": _l("Pemberitahuan pertama"),
+    "next_officer": _l("Petugas berikutnya"),
+    "secretary": _l("Sekretaris instansi"),
+    "remind_team": _l("Pengingat untuk tim"),
+    "remind_head": _l("Pengingat untuk pimpinan"),
+    "missed": _l("24 jam terlewati"),
+    "missed_48h": _l("48 jam terlewati"),
+    "chase_report": _l("Laporan belum ada: tim ditagih"),
+    "chase_report_head": _l("Laporan belum ada: pimpinan ditagih"),
+}
+
+TABLES = {
+    "step": STEPS,
+    "state": STATES,
+    "urgency": URGENCIES,
+    "outcome": OUTCOMES,
+    "waiting": WAITING,
+    "clip": CLIPS,
+    "verb": VERBS,
+    "notice_state": NOTICE_STATES,
+    "channel": CHANNELS,
+    "role": ROLES,
+    "post": POSTS,
+    "mode": MODES,
+}
+
+
+def label(value: object, table: str) -> str:
+    """The word for `value`; the value itself where the table has none."""
+    key = str(value or "")
+    return str(TABLES[table].get(key, key))

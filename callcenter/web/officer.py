@@ -1,0 +1,155 @@
+"""The officer's page: a signed link, no password, made for a phone; works without JavaScript.
+
+Opening it changes nothing: messengers fetch links for their previews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from callcenter.domain.ticket import WaitingReason, verbs_from
+from callcenter.services import audit, links
+from callcenter.services.errors import NotFound, Refused
+from callcenter.store import queries
+from callcenter.store.models import Attachment, Person, Ticket
+from callcenter.web import officer_forms
+from callcenter.web.access import PUBLIC, needs
+from callcenter.web.context import address, now, reading, stop_reading, wiring, writing
+from callcenter.web.recordings import play_as
+from callcenter.web.tickets import send_photo
+
+door = Blueprint("officer", __name__, url_prefix="/p")
+
+Answer = str | AnyResponse | tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who came by which link, to which ticket."""
+
+    token: str
+    ticket: Ticket
+    person: Person
+
+    @property
+    def actor(self) -> str:
+        """The name in history and audit."""
+        return f"person:{self.person.key}"
+
+    @property
+    def may_act(self) -> bool:
+        """The agency's own people act; offices of the regency only look."""
+        return self.person.active and self.person.agency_key == self.ticket.agency_key
+
+
+def _visit(db: Session, token: str) -> Visit:
+    """What the link opens; NotFound, in the same words, for every link that opens nothing."""
+    link = links.open_link(db, wiring().links.link_id(token), now())
+    ticket, person = db.get(Ticket, link.ticket_id), db.get(Person, link.person_key)
+    if ticket is None or person is None or not person.active:
+        raise NotFound("")
+    return Visit(token, ticket, person)
+
+
+@door.errorhandler(NotFound)
+def gone(_error: NotFound) -> tuple[str, int]:
+    """Wrong, expired or revoked: one page, so that a guesser learns nothing."""
+    return render_template("officer_gone.html"), 404
+
+
+@door.get("/<token>")
+@needs(PUBLIC)
+def page(token: str) -> str:
+    """The ticket, with what can be done now."""
+    visit = _visit(reading(), token)
+    shown = _render(visit)
+    if request.method == "GET":
+        _write_down(visit, "link_opened")
+    return shown
+
+
+@door.post("/<token>/<verb>")
+@needs(PUBLIC)
+def act(token: str, verb: str) -> Answer:
+    """Do one thing; what is not acceptable comes back with what was typed."""
+    perform = _VERBS.get(verb)
+    if perform is None:
+        abort(404)
+    visit = _visit(reading(), token)
+    if not visit.may_act:
+        abort(403)
+    ticket_id, actor = visit.ticket.id, visit.actor
+    try:
+        with writing() as db:
+            perform(db, ticket_id, actor)
+    except Refused as error:
+        stop_reading()
+        return _render(_visit(reading(), token), verb, {error.field: _(error.message)}), 400
+    flash(_("Tersimpan. Terima kasih."), "ok")
+    return redirect(url_for("officer.page", token=token))
+
+
+_VERBS: dict[str, Callable[[Session, int, str], None]] = {
+    "accept": officer_forms.accept,
+    "respond": officer_forms.respond,
+    "return": officer_forms.return_,
+    "start": officer_forms.start,
+    "wait": officer_forms.wait,
+    "report": officer_forms.report,
+}
+
+
+@door.get("/<token>/recordings/<int:recording_id>.wav")
+@needs(PUBLIC)
+def clip(token: str, recording_id: int) -> Response:
+    """The citizen's complaint in their own voice; name and village stay with the operators."""
+    visit = _visit(reading(), token)
+    found = queries.recording(reading(), recording_id)
+    if found is None or found.kind != "complaint":
+        abort(404)
+    if found.call_id != visit.ticket.complaint.call_id:
+        abort(404)
+    return play_as(found, visit.actor)
+
+
+@door.get("/<token>/photos/<int:photo_id>.jpg")
+@needs(PUBLIC)
+def photo(token: str, photo_id: int) -> Response:
+    """A photo of this ticket's report."""
+    return send_photo(_visit(reading(), token).ticket.id, photo_id)
+
+
+def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) -> str:
+    ticket = visit.ticket
+    call = ticket.complaint.call
+    clips = [r for r in call.recordings if r.kind == "complaint"] if call else []
+    return render_template(
+        "officer.html",
+        t=ticket,
+        person=visit.person,
+        token=visit.token,
+        clips=clips,
+        verbs=verbs_from(ticket.state) if visit.may_act else frozenset(),
+        tried=verb,
+        errors=errors or {},
+        typed=request.form,
+        reasons=list(WaitingReason),
+        is_head=visit.person.post == "head",
+        photo_url=lambda p: _photo_url(visit.token, p),
+    )
+
+
+def _photo_url(token: str, found: Attachment) -> str:
+    return url_for("officer.photo", token=token, photo_id=found.id)
+
+
+def _write_down(visit: Visit, action: str) -> None:
+    actor, thing = visit.actor, f"ticket:{visit.ticket.id}"
+    with writing() as db:
+        audit.record(db, actor=actor, action=action, thing=thing, now=now(), address=address())

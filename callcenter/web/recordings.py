@@ -1,0 +1,53 @@
+"""Playing what citizens said: with seeking, inside one folder, every playback written down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, Response, abort, request
+
+from callcenter.services import audit
+from callcenter.store import queries
+from callcenter.store.models import Recording
+from callcenter.web import files
+from callcenter.web.access import needs
+from callcenter.web.context import address, me, now, reading, wiring, writing
+
+door = Blueprint("recordings", __name__)
+
+#: A seek within this span belongs to a playback that was written down already.
+_ONE_PLAYBACK = timedelta(minutes=30)
+
+
+@door.get("/recordings/<int:recording_id>.wav")
+@needs("hear_recordings")
+def play(recording_id: int) -> Response:
+    """A recording (WAV); 206 for a range, 416 for one outside, 404 when the file is gone."""
+    found = queries.recording(reading(), recording_id)
+    if found is None:
+        abort(404)
+    return play_as(found, me().username)
+
+
+def play_as(found: Recording, actor: str) -> Response:
+    """Send the file and write the playback down, before the first byte leaves."""
+    response = files.send(
+        wiring().config.storage.recordings,
+        found.path,
+        sha256=found.sha256,
+        media_type="audio/wav",
+    )
+    if response.status_code in (200, 206) and request.method == "GET":
+        _write_down(actor, f"recording:{found.id}")
+    return response
+
+
+def _write_down(actor: str, thing: str) -> None:
+    """One row per playback; a seek counts as one of its own only when none came before it."""
+    since = now() - _ONE_PLAYBACK
+    if not files.plays_from_start() and queries.heard_since(reading(), actor, thing, since):
+        return
+    with writing() as db:
+        audit.record(
+            db, actor=actor, action="recording_played", thing=thing, now=now(), address=address()
+        )

