@@ -26,7 +26,7 @@ format: dev ## put the code into its form
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format --quiet .
 
 prompts: venv parts ## make the sound files again from ivr/prompts.toml
-	@.venv/bin/python -m ivr.prompt_making
+	@.venv/bin/python -m ivr.prompts make
 
 lock: ## write both lock files again from pyproject.toml (needs uv)
 	@deploy/lock.sh

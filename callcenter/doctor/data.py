@@ -1,0 +1,135 @@
+"""Database, migrations, queue, clock and heartbeats, spool and quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Engine, func, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.orm import Session
+
+from callcenter.config import Config
+from callcenter.doctor.findings import Finding, failed, fine, warned
+from callcenter.gateways import valkey
+from callcenter.store.models import Call, Heartbeat, Notice
+from callcenter.store.session import Store, make_engine
+
+_SILENT_AFTER = timedelta(seconds=60)
+_BACKLOG_AFTER = timedelta(minutes=15)  # longer than any call
+_SKEW = timedelta(seconds=5)
+
+
+def examine(config: Config, now: datetime) -> Iterator[Finding]:
+    """Everything that is stored."""
+    yield from _database(config, now)
+    yield _queue(config)
+    yield from _spool(config.storage.recordings, now)
+
+
+def _database(config: Config, now: datetime) -> Iterator[Finding]:
+    url = config.storage.database
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        if (file := make_url(url).database) and url.startswith("sqlite") and not Path(file).exists():
+            yield warned("database", f"{shown} does not exist yet", "aduan24 up (or: migrate)")
+            return
+        engine = make_engine(url)
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except (ArgumentError, NoSuchModuleError, DBAPIError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        yield failed("database", reason, "start it, or correct storage.database")
+        return
+    yield fine("database", shown)
+    migration = _migration(engine)
+    yield migration
+    if migration.level == "ok":
+        with Store(engine).read() as session:
+            yield from _contents(session, now)
+
+
+def _migration(engine: Engine) -> Finding:
+    from callcenter.store.migrate import pending
+
+    waiting = pending(engine)
+    if waiting:
+        return failed("migrations", f"{waiting} to do", "aduan24 migrate")
+    return fine("migrations", "none to do")
+
+
+def _contents(session: Session, now: datetime) -> Iterator[Finding]:
+    yield from _heartbeats(session, now)
+    latest = [
+        session.scalar(select(func.max(column)))
+        for column in (Call.filed_at, Notice.created_at, Heartbeat.at)
+    ]
+    ahead = max((moment - now for moment in latest if moment), default=timedelta(0))
+    if ahead > _SKEW:
+        seconds = int(ahead.total_seconds())
+        yield failed(
+            "clock",
+            f"something was stored {seconds} s in the future",
+            "set this machine's clock (timedatectl set-ntp true)",
+        )
+    else:
+        yield fine("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+    dead = session.scalar(select(func.count()).where(Notice.state == "dead")) or 0
+    if dead:
+        yield warned("notices", f"{dead} could not be delivered", "aduan24 notices list --state dead")
+
+
+def _heartbeats(session: Session, now: datetime) -> Iterator[Finding]:
+    beats = session.scalars(select(Heartbeat).order_by(Heartbeat.part)).all()
+    if not beats:
+        yield warned("parts", "none has ever reported", "aduan24 up")
+    for beat in beats:
+        age = now - beat.at
+        name = f"part {beat.part}"
+        said = f"reported {max(0, int(age.total_seconds()))} s ago"
+        if age > _SILENT_AFTER:
+            yield warned(name, said, f"start it again (aduan24 up); look into log/{beat.part}.log")
+        else:
+            yield fine(name, said)
+
+
+def _queue(config: Config) -> Finding:
+    if config.queue.url is None:
+        if valkey.answers(config.queue.port):
+            return fine("queue", f"the embedded Valkey answers on port {config.queue.port}")
+        return warned("queue", "the embedded Valkey does not run", "aduan24 up")
+    import redis
+
+    try:
+        redis.Redis.from_url(config.queue.url, socket_timeout=2).ping()
+    except (redis.RedisError, ValueError) as error:
+        return failed("queue", f"queue.url: {error}", "start it, or correct queue.url")
+    return fine("queue", "queue.url answers")
+
+
+def _spool(recordings: Path, now: datetime) -> Iterator[Finding]:
+    oldest = now - _BACKLOG_AFTER
+    waiting = [p for p in _files(recordings / "spool") if p.stat().st_mtime < oldest.timestamp()]
+    if waiting:
+        yield warned(
+            "spool",
+            f"{len(waiting)} files of ended calls are not filed",
+            "start the line process (aduan24 up); it files them within seconds",
+        )
+    else:
+        yield fine("spool", "nothing waits")
+    bad = [p for p in _files(recordings / "quarantine") if p.suffix != ".reason"]
+    if bad:
+        yield warned(
+            "quarantine",
+            f"{len(bad)} files that could not be used",
+            f"read the .reason beside each in {recordings / 'quarantine'}",
+        )
+    else:
+        yield fine("quarantine", "empty")
+
+
+def _files(folder: Path) -> list[Path]:
+    return [p for p in folder.iterdir() if p.is_file()] if folder.is_dir() else []
