@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from flask import Flask
 
@@ -33,6 +33,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.secret_key = wiring.secret_key
     context.init(app, wiring)
     app.extensions["aduan24-streams"] = BoundedSemaphore(max(1, wiring.config.web.threads // 2))
+    app.extensions["aduan24-stop"] = Event()  # set it to let the open streams go
     screen.init(app)
     security.init(app, wiring.config.web)
     auth.init(app)

@@ -36,7 +36,7 @@ def rights_of(app: Flask, endpoint: str) -> tuple[str, ...]:
     return rights
 
 
-def guard() -> Response | str | None:
+def guard() -> Response | None:
     """Before each request: to the sign-in page, 403, or on to the view."""
     if request.endpoint is None:
         return None
@@ -45,9 +45,9 @@ def guard() -> Response | str | None:
         return None
     if not current_user.is_authenticated:
         return _to_sign_in()
-    if SIGNED_IN in rights or any(me().may(right) for right in rights):
-        return None
-    abort(403)
+    if SIGNED_IN not in rights and not me().may_any(rights):
+        abort(403)
+    return None
 
 
 def _to_sign_in() -> Response:

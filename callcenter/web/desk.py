@@ -10,9 +10,10 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from callcenter.domain.complaint import Outcome, all_answered
 from callcenter.domain.complaint import TRANSITIONS as MOVES
+from callcenter.domain.complaint import Outcome, all_answered
 from callcenter.domain.routing import Category, suggest_agency
+from callcenter.domain.ticket import TicketState
 from callcenter.services import closing, dispatch
 from callcenter.services import desk as service
 from callcenter.services.desk import DeskForm
@@ -205,6 +206,7 @@ def _page(
 ) -> str:
     form = form or _stored(found)
     rules, config = wiring().rules, wiring().config
+    sent = any(t.state is not TicketState.RETURNED for t in found.tickets)
     usual = suggest_agency(rules.categories, form.category_key)
     category = rules.category(form.category_key)
     return render_template(
@@ -216,7 +218,8 @@ def _page(
         categories=rules.categories,
         agencies=config.agencies,
         places=villages_by_district(),
-        agency_key=request.form.get("agency_key") or usual or "",
+        agency_key=request.form.get("agency_key") or ("" if sent else usual) or "",
+        sent=sent,
         order=request.form.get("order", ""),
         reject_reason=request.form.get("reason", ""),
         reason=_why(category) if category else "",

@@ -50,7 +50,8 @@ def _words(status: int) -> tuple[str, str]:
     fallback = (
         _("Ada kesalahan di pihak kami"),
         _(
-            "Yang sudah tersimpan tetap aman. Coba lagi sebentar; bila berulang, hubungi administrator dan sebutkan jamnya."
+            "Yang sudah tersimpan tetap aman. Coba lagi sebentar; bila berulang, hubungi "
+            "administrator dan sebutkan jamnya."
         ),
     )
     return table.get(status, fallback)
@@ -76,7 +77,8 @@ def _csrf(_error: CSRFError) -> tuple[str, int]:
     return page(
         400,
         _(
-            "Formulir ini kedaluwarsa. Yang Anda ketik belum tersimpan: kembali, salin, muat ulang, lalu kirim lagi."
+            "Formulir ini kedaluwarsa. Yang Anda ketik belum tersimpan: kembali, salin, "
+            "muat ulang, lalu kirim lagi."
         ),
     )
 

@@ -6,10 +6,9 @@ the server, so only half of the threads may be streams; a page that gets none as
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event
 
 from flask import Blueprint, Response, current_app, session
 
@@ -34,18 +33,21 @@ def stream() -> Response:
         return Response(status=503, headers={"Retry-After": "30"})
     limit = timedelta(hours=wiring().config.web.session_hours)
     ends = datetime.fromtimestamp(session["seen"], UTC) + limit
-    response = Response(_changes(wiring().store, me(), ends), mimetype="text/event-stream")
+    response = Response(
+        _changes(wiring().store, me(), ends, current_app.extensions["aduan24-stop"]),
+        mimetype="text/event-stream",
+    )
     response.headers["X-Accel-Buffering"] = "no"
     response.call_on_close(places.release)
     return response
 
 
-def _changes(store: Store, person: SignedIn, ends: datetime) -> Iterator[str]:
-    """Look twice a second; the first line opens the stream at once."""
+def _changes(store: Store, person: SignedIn, ends: datetime, stop: Event) -> Iterator[str]:
+    """Look twice a second until `stop`; the first line opens the stream at once."""
     yield "retry: 2000\n\n"
     last: queries.Pulse | None = None
     looks = 0
-    while datetime.now(UTC) < ends:
+    while datetime.now(UTC) < ends and not stop.is_set():
         with store.read() as db:
             pulse = queries.pulse(db)
             if (
@@ -58,5 +60,6 @@ def _changes(store: Store, person: SignedIn, ends: datetime) -> Iterator[str]:
         elif looks % _CHECK_EVERY == 0:
             yield ": still here\n\n"
         last, looks = pulse, looks + 1
-        time.sleep(_EVERY_S)
-    yield "event: ended\ndata: 1\n\n"
+        stop.wait(_EVERY_S)
+    if not stop.is_set():
+        yield "event: ended\ndata: 1\n\n"

@@ -53,7 +53,7 @@ def _visit(db: Session, token: str) -> Visit:
     link = links.open_link(db, wiring().links.link_id(token), now())
     ticket, person = db.get(Ticket, link.ticket_id), db.get(Person, link.person_key)
     if ticket is None or person is None or not person.active:
-        raise NotFound("")
+        raise NotFound("Tautan ini tidak berlaku lagi.")
     return Visit(token, ticket, person)
 
 

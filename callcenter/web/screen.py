@@ -130,6 +130,27 @@ def step_to(key: str | None, ticket: Ticket) -> str:
     return ", ".join(label(post.value, "post") for post in to)
 
 
+def actor_name(actor: str | None) -> str:
+    """Who did it: `person:pupr_1` by name, the line and the clock in words, users as they are."""
+    kind, _colon, key = (actor or "").partition(":")
+    if kind == "line":
+        return str(_("saluran telepon"))
+    if kind in ("clock", "config"):
+        return str(_("sistem"))
+    return _people().get(key or kind, actor or "")
+
+
+def _people() -> dict[str, str]:
+    """Names of all configured people by key."""
+    config = wiring().config
+    names = {p.key: p.name for p in config.offices}
+    for agency in config.agencies:
+        names |= {p.key: p.name for p in (agency.head, *agency.team)}
+        if agency.secretary:
+            names[agency.secretary.key] = agency.secretary.name
+    return names
+
+
 def asset(name: str) -> str:
     """The address of one of our own static files, changing whenever the file does."""
     return url_for("static", filename=name, v=_stamp(name))
@@ -232,6 +253,7 @@ def init(app: Flask) -> None:
         clip_length=clip_length,
         place=place,
         label=label,
+        actor=actor_name,
         number=format_number,
         mask=mask_phone,
         to_local=to_local,

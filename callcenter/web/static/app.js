@@ -44,6 +44,19 @@
     if (event.detail.xhr.status === 401) { ended(); }
   });
 
+  /* what a reader unfolded in a list stays unfolded when the list is renewed */
+  var unfolded = [];
+  body.addEventListener("htmx:beforeSwap", function (event) {
+    unfolded = Array.prototype.map.call(
+      event.detail.target.querySelectorAll("details[id][open]"), function (node) { return node.id; });
+  });
+  body.addEventListener("htmx:afterSwap", function () {
+    unfolded.forEach(function (id) {
+      var node = document.getElementById(id);
+      if (node) { node.open = true; }
+    });
+  });
+
   /* what changed in a list is said once, in words, instead of reading out the whole table */
   var said = null;
   body.addEventListener("htmx:afterSettle", function () {
@@ -105,7 +118,7 @@
     agency.addEventListener("change", function () { chosen = true; });
     category.addEventListener("change", function () {
       var option = category.selectedOptions[0];
-      if (option.dataset.agency && !chosen) { agency.value = option.dataset.agency; }
+      if (option.dataset.agency && !chosen && !agency.closest("details")) { agency.value = option.dataset.agency; }
       if (why) { why.textContent = option.dataset.why || ""; }
       if (option.dataset.emergency) { form.elements.urgency.value = "emergency"; }
     });
