@@ -81,7 +81,8 @@ def _misused(error: Exception) -> str | None:
         return None
     context = getattr(error, "ctx", None)
     where = context.command_path if context else "aduan24"
-    return f"{' '.join(told().split()).rstrip('.')}; see: {where} --help"
+    text = " ".join(told().split()).rstrip(".").replace("Value error, ", "")
+    return f"{text}; see: {where} --help"
 
 
 def _said(text: str, code: int) -> int:

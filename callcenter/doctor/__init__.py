@@ -1,8 +1,8 @@
 """What is wrong with this deployment, and how to mend it. Looks only; changes nothing.
 
-    machine.py  Python, folders, disk, time zones, speech
-    data.py     database, migrations, queue, clock, heartbeats, spool
-    line.py     the exchange, its manager, the application's port, prompts, numbers
+machine.py  Python, folders, disk, time zones, speech
+data.py     database, migrations, queue, clock, heartbeats, spool
+line.py     the exchange, its manager, the application's port, prompts, numbers
 """
 
 from __future__ import annotations

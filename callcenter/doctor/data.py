@@ -33,7 +33,11 @@ def _database(config: Config, now: datetime) -> Iterator[Finding]:
     url = config.storage.database
     try:
         shown = make_url(url).render_as_string(hide_password=True)
-        if (file := make_url(url).database) and url.startswith("sqlite") and not Path(file).exists():
+        if (
+            (file := make_url(url).database)
+            and url.startswith("sqlite")
+            and not Path(file).exists()
+        ):
             yield warned("database", f"{shown} does not exist yet", "aduan24 up (or: migrate)")
             return
         engine = make_engine(url)
@@ -78,7 +82,9 @@ def _contents(session: Session, now: datetime) -> Iterator[Finding]:
         yield fine("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
     dead = session.scalar(select(func.count()).where(Notice.state == "dead")) or 0
     if dead:
-        yield warned("notices", f"{dead} could not be delivered", "aduan24 notices list --state dead")
+        yield warned(
+            "notices", f"{dead} could not be delivered", "aduan24 notices list --state dead"
+        )
 
 
 def _heartbeats(session: Session, now: datetime) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from callcenter.config import Config
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from ivr.speaking import SpeechUnavailable, espeak_command
 
+OLDEST_PYTHON = (3, 11)
 _MB = 1_000_000
 _LITTLE, _TOO_LITTLE = 2_000 * _MB, 200 * _MB
 
@@ -20,7 +21,7 @@ _LITTLE, _TOO_LITTLE = 2_000 * _MB, 200 * _MB
 def python() -> Finding:
     """The interpreter's version."""
     version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
+    if tuple(sys.version_info) < OLDEST_PYTHON:
         return failed("python", version, "install Python 3.11 or later, then: make up")
     return fine("python", version)
 
