@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
@@ -83,7 +83,7 @@ def inbox_counts(session: Session) -> dict[str, int]:
     return counts
 
 
-def _capped(session: Session, rows: Select[tuple[int]]) -> int:
+def _capped(session: Session, rows: Select[int]) -> int:
     some = rows.limit(_COUNT_CAP).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
@@ -218,28 +218,21 @@ class Pulse:
 
 def pulse(session: Session) -> Pulse:
     """The newest ids (primary keys: no scan) and the states of the newest notices."""
-    newest = select(Notice.state).order_by(Notice.id.desc()).limit(20)
+    states = select(Notice.state).order_by(Notice.id.desc()).limit(20)
     return Pulse(
-        *(
-            session.scalar(select(func.max(column))) or 0
-            for column in (History.id, Call.id, Notice.id, NoticeAttempt.id, Escalation.id)
-        ),
-        sending=",".join(session.scalars(newest)),
+        history=_newest(session, History.id),
+        calls=_newest(session, Call.id),
+        notices=_newest(session, Notice.id),
+        attempts=_newest(session, NoticeAttempt.id),
+        escalations=_newest(session, Escalation.id),
+        sending=",".join(session.scalars(states)),
     )
+
+
+def _newest(session: Session, column: InstrumentedAttribute[int]) -> int:
+    return session.scalar(select(func.max(column))) or 0
 
 
 def heartbeats(session: Session) -> Sequence[Heartbeat]:
     """When each part last said that it works."""
     return session.scalars(select(Heartbeat).order_by(Heartbeat.part)).all()
-
-
-def next_of_ticket(found: Ticket) -> tuple[str, datetime] | None:
-    """The step that the clock will take next and when; None when nothing is left."""
-    if found.next_step_key is None or found.next_step_at is None:
-        return None
-    return found.next_step_key, found.next_step_at
-
-
-def complaint_of_number(session: Session, digits: str) -> Complaint | None:
-    """The complaint with this public number."""
-    return session.scalar(select(Complaint).where(or_(Complaint.public_number == digits)))

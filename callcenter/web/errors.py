@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import structlog
-from flask import Flask, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from jinja2 import TemplateError
@@ -16,6 +16,8 @@ _BARE = (
     "<!doctype html><html lang=id><title>aduan24</title><h1>Ada kesalahan di pihak kami</h1>"
     "<p>Yang sudah tersimpan tetap aman. Coba lagi sebentar.</p></html>"
 )
+#: Headers of an error that tell a client how to go on (RFC 9110).
+_KEPT = ("Allow", "Content-Range", "Retry-After")
 log = structlog.get_logger(__name__)
 
 
@@ -67,10 +69,14 @@ def page(status: int, detail: str = "") -> tuple[str, int]:
     ), status
 
 
-def _http(error: HTTPException) -> tuple[str, int] | HTTPException:
+def _http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < 400:
         return error
-    return page(error.code)
+    response = make_response(page(error.code))
+    for name, value in error.get_headers():
+        if name in _KEPT:
+            response.headers[name] = value
+    return response
 
 
 def _csrf(_error: CSRFError) -> tuple[str, int]:

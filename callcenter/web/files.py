@@ -18,13 +18,15 @@ def open_inside(folder: Path, relative: str) -> tuple[BinaryIO, int]:
     NotFound for anything that leaves the folder, is a symbolic link anywhere on the way, or is
     no regular file.
     """
+    if "\0" in relative:
+        raise NotFound
     root = folder.resolve()
     path = Path(os.path.normpath(root / relative))
     if not path.is_relative_to(root) or path.resolve() != path:
         raise NotFound
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (OSError, ValueError):
+    except OSError:
         raise NotFound from None
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):

@@ -113,10 +113,19 @@ def wired(tmp_path: Path, filled: Path) -> Iterator[Wiring]:
     built.store.engine.dispose()
 
 
+class Closing(FlaskClient):
+    """Reads each answer to its end and closes it, as a browser does."""
+
+    def open(self, *args: Any, buffered: bool = True, **kinds: Any) -> TestResponse:
+        return super().open(*args, buffered=buffered, **kinds)
+
+
 @pytest.fixture
 def app(wired: Wiring) -> Flask:
     """The console."""
-    return create_app(wired)
+    made = create_app(wired)
+    made.test_client_class = Closing
+    return made
 
 
 @pytest.fixture
@@ -372,8 +381,9 @@ def tab(browser: Browser, live: Live) -> Iterator[Callable[..., Page]]:
 
 
 def _bad(said: Any) -> bool:
-    """An error of the page itself; a status that a test provokes is the test's business."""
-    return said.type == "error" and "the server responded with a status" not in said.text
+    """An error of the page itself, not what the network did: a status, a stream cut by leaving."""
+    network = ("the server responded with a status", "Response Status Error Code", "[object Event]")
+    return said.type == "error" and not any(words in said.text for words in network)
 
 
 @pytest.fixture
@@ -410,6 +420,15 @@ def axe(page: Page) -> list[str]:
         f"{v['id']}: {[n['target'] for n in v['nodes']]} {v['nodes'][0]['failureSummary']}"
         for v in found["violations"]
     ]
+
+
+def eventually(page: Page, script: str, within_ms: int = 5000) -> None:
+    """Wait until `script` is true; our policy forbids the browser's own way of waiting."""
+    for _ in range(within_ms // 50):
+        if page.evaluate(script):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {script}")
 
 
 def shot(page: Page, name: str) -> None:

@@ -43,6 +43,10 @@
   body.addEventListener("htmx:responseError", function (event) {
     if (event.detail.xhr.status === 401) { ended(); }
   });
+  body.addEventListener("htmx:afterOnLoad", function (event) {
+    var banner = document.getElementById("ended");
+    if (banner && event.detail.xhr.status === 200) { banner.hidden = true; }
+  });
 
   /* what a reader unfolded in a list stays unfolded when the list is renewed */
   var unfolded = [];

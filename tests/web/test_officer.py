@@ -1,0 +1,252 @@
+"""The officer's page: a link is a key, opening it changes nothing, any phone can use it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from PIL import Image
+from sqlalchemy import select
+
+from callcenter.domain.ticket import TicketState
+from callcenter.services import links
+from callcenter.store.models import Attachment, Audit, Base, OfficerLink, Ticket
+from callcenter.wiring import Wiring
+from tests.web.conftest import Sent, post, recording_id
+
+Link = Callable[[int, str], str]
+
+
+@pytest.fixture
+def sent(a_ticket: Callable[..., Sent]) -> Sent:
+    """A ticket at PUPR."""
+    return a_ticket()
+
+
+def _ticket(wired: Wiring, sent: Sent) -> Ticket:
+    with wired.store.read() as db:
+        found = db.get(Ticket, sent.ticket_id)
+        assert found is not None
+        assert found.report is None or found.report.text
+        return found
+
+
+def _act(client: FlaskClient, sent: Sent, verb: str, **fields: Any) -> Any:
+    return post(client, f"/p/{sent.token}/{verb}", page=f"/p/{sent.token}", **fields)
+
+
+def _rows(wired: Wiring) -> dict[str, list[Any]]:
+    """Everything in the database but the audit, which says that the page was opened."""
+    with wired.store.read() as db:
+        return {
+            name: [tuple(row) for row in db.execute(select(table))]
+            for name, table in Base.metadata.tables.items()
+            if name != Audit.__tablename__
+        }
+
+
+def test_the_page_says_what_where_how_urgent_and_until_when(
+    client: FlaskClient, sent: Sent
+) -> None:
+    page = client.get(f"/p/{sent.token}").text
+    for words in ("Jalan rusak", "Kawan, Kec. Bangli", "Depan Pasar Kidul", "Sisa 23 jam", "WITA"):
+        assert words in page
+    assert "Terima tugas ini" in page
+    assert "•••789" in page
+    assert "23456789" not in page
+    assert "I Wayan Contoh" not in page
+
+
+def test_the_page_is_small_and_needs_no_script(client: FlaskClient, sent: Sent) -> None:
+    page = client.get(f"/p/{sent.token}")
+    style = client.get("/static/app.css")
+    assert len(page.data) + len(style.data) < 60_000
+    assert b"<script" not in page.data
+    assert b'preload="none"' in page.data
+
+
+def test_opening_changes_nothing(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    before = _rows(wired)
+    for method in ("GET", "HEAD"):
+        assert client.open(f"/p/{sent.token}", method=method).status_code == 200
+    for verb in ("accept", "respond", "return", "wait", "report", "start"):
+        assert client.get(f"/p/{sent.token}/{verb}").status_code in (404, 405)
+    assert _rows(wired) == before
+
+
+def test_opening_is_written_down(
+    client: FlaskClient, sent: Sent, audits: Callable[[str], int]
+) -> None:
+    client.get(f"/p/{sent.token}")
+    assert audits("link_opened") == 1
+
+
+def test_wrong_expired_and_revoked_links_read_alike(
+    client: FlaskClient, wired: Wiring, sent: Sent, link_of: Link
+) -> None:
+    good = f"/p/{sent.token}"
+    pages = [client.get("/p/nonsense"), client.get(good[:-2]), client.get(f"{good}x")]
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=31)):
+        pages.append(client.get(good))
+    with wired.store.write() as db:
+        links.revoke(db, sent.link_id, datetime.now(UTC))
+    pages.append(client.get(good))
+    assert {p.status_code for p in pages} == {404}
+    bodies = {_without_token(p.text) for p in pages}
+    assert len(bodies) == 1
+    assert "Buka pesan terbaru" in bodies.pop()
+
+
+def _without_token(html: str) -> str:
+    return "\n".join(
+        line for line in html.splitlines() if "csrf" not in line and "next" not in line
+    )
+
+
+def test_a_revoked_link_does_nothing_any_more(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    with wired.store.write() as db:
+        links.revoke(db, sent.link_id, datetime.now(UTC))
+    answer = post(client, f"/p/{sent.token}/accept")
+    assert answer.status_code == 404
+    assert _ticket(wired, sent).state is TicketState.DISPATCHED
+
+
+def test_accept_and_answer(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    assert _act(client, sent, "accept").status_code == 302
+    assert _ticket(wired, sent).state is TicketState.ACCEPTED
+    assert _act(client, sent, "respond", response="Besok pagi ditambal.").status_code == 302
+    ticket = _ticket(wired, sent)
+    assert (ticket.state, ticket.response) == (TicketState.RESPONDED, "Besok pagi ditambal.")
+    assert "Tepat waktu" in client.get(f"/p/{sent.token}").text
+
+
+def test_a_second_tap_does_no_harm(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    _act(client, sent, "accept")
+    assert _act(client, sent, "accept").status_code in (302, 400)
+    assert _ticket(wired, sent).state is TicketState.ACCEPTED
+
+
+def test_returning_needs_a_reason(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    answer = _act(client, sent, "return", reason=" ")
+    assert answer.status_code == 400
+    assert 'id="reason-problem"' in answer.text
+    _act(client, sent, "return", reason="Jalan provinsi.")
+    assert _ticket(wired, sent).state is TicketState.RETURNED
+
+
+@pytest.mark.parametrize("missing", ["waiting_reason", "evidence", "until", "approver"])
+def test_waiting_needs_everything(
+    client: FlaskClient, wired: Wiring, sent: Sent, missing: str
+) -> None:
+    _act(client, sent, "respond", response="Perlu aspal.")
+    until = (datetime.now(UTC) + timedelta(days=7)).date().isoformat()
+    fields = {
+        "waiting_reason": "material",
+        "evidence": "Surat 12/PU",
+        "until": until,
+        "approver": "I Wayan Artana",
+    }
+    answer = _act(client, sent, "wait", **{**fields, missing: ""})
+    assert answer.status_code == 400
+    assert f'id="{missing}-problem"' in answer.text
+    assert all(v in answer.text for k, v in fields.items() if k != missing)
+    assert _act(client, sent, "wait", **fields).status_code == 302
+    assert _ticket(wired, sent).state is TicketState.WAITING
+
+
+def picture(size: tuple[int, int] = (640, 480)) -> bytes:
+    """A JPEG that knows where it was taken."""
+    out = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x010F] = "Kamera Rahasia"
+    Image.effect_noise(size, 40).convert("RGB").save(out, "JPEG", exif=exif.tobytes())
+    return out.getvalue()
+
+
+def report_fields(*photos: bytes) -> dict[str, Any]:
+    """What an officer fills in."""
+    return {
+        "report": "Lubang ditambal aspal dingin.",
+        "done_at": "2026-01-02T10:30",
+        "people": "I Nyoman Darmawan",
+        "materials": "Aspal 20 kg",
+        "photos": [(io.BytesIO(p), f"../../{n}.jpg") for n, p in enumerate(photos)],
+    }
+
+
+def test_the_report_carries_photos_without_camera_data(
+    client: FlaskClient, app: Flask, wired: Wiring, sent: Sent, link_of: Link
+) -> None:
+    answer = _act(client, sent, "report", **report_fields(picture(), picture((300, 200))))
+    assert answer.status_code == 302, answer.text
+    head = link_of(sent.ticket_id, "pupr_head")
+    page = client.get(f"/p/{head}").text
+    assert "Lubang ditambal aspal dingin." in page
+    assert page.count("<img") == 2
+    with wired.store.read() as db:
+        photo = db.scalars(select(Attachment)).first()
+    assert photo is not None
+    shown = client.get(f"/p/{head}/photos/{photo.id}.jpg")
+    assert shown.mimetype == "image/jpeg"
+    assert b"Kamera Rahasia" not in shown.data
+    assert client.get(f"/p/{head}/photos/999.jpg").status_code == 404
+
+
+def test_a_report_that_is_refused_keeps_what_was_typed(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    fields = report_fields(picture())
+    answer = _act(client, sent, "report", **{**fields, "done_at": ""})
+    assert answer.status_code == 400
+    assert "Lubang ditambal aspal dingin." in answer.text
+    assert "Foto perlu dipilih lagi" in answer.text
+    assert _ticket(wired, sent).report is None
+
+
+def test_only_the_clip_of_this_complaint_is_played(
+    client: FlaskClient, wired: Wiring, a_ticket: Callable[..., Sent], audits: Callable[[str], int]
+) -> None:
+    own, other = a_ticket(1), a_ticket(2, agency="bpbd")
+    clip = recording_id(wired, own.complaint_id)
+    assert client.get(f"/p/{own.token}/recordings/{clip}.wav").status_code == 200
+    assert audits("recording_played") == 1
+    for kind in ("name", "village"):
+        hidden = recording_id(wired, own.complaint_id, kind)
+        assert client.get(f"/p/{own.token}/recordings/{hidden}.wav").status_code == 404
+    assert client.get(f"/p/{other.token}/recordings/{clip}.wav").status_code == 404
+
+
+def test_offices_of_the_regency_look_and_do_not_act(
+    client: FlaskClient, wired: Wiring, sent: Sent, link_of: Link
+) -> None:
+    token = link_of(sent.ticket_id, "sekda")
+    page = client.get(f"/p/{token}").text
+    assert "Jalan rusak" in page
+    assert "<textarea" not in page
+    assert post(client, f"/p/{token}/accept").status_code == 403
+    assert _ticket(wired, sent).state is TicketState.DISPATCHED
+
+
+def test_someone_who_left_opens_nothing(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    with wired.store.write() as db:
+        link = db.get(OfficerLink, sent.link_id)
+        assert link is not None
+        from callcenter.store.models import Person
+
+        person = db.get(Person, link.person_key)
+        assert person is not None
+        person.active = False
+    assert client.get(f"/p/{sent.token}").status_code == 404
+
+
+def test_a_late_ticket_says_so(client: FlaskClient, a_ticket: Callable[..., Sent]) -> None:
+    sent = a_ticket(ago=timedelta(hours=25, minutes=30))
+    assert "Terlambat 1 jam 30 menit" in client.get(f"/p/{sent.token}").text
