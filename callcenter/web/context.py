@@ -90,7 +90,8 @@ def reading() -> Session:
 def writing() -> AbstractContextManager[Session]:
     """A write transaction; what was read before it is stale afterwards and is let go."""
     stop_reading()
-    return wiring().store.write()
+    transaction: AbstractContextManager[Session] = wiring().store.write()
+    return transaction
 
 
 def stop_reading(_error: BaseException | None = None) -> None:

@@ -134,7 +134,25 @@ STEPS: dict[str, LazyString] = {
     "chase_report_head": _l("Laporan belum ada: pimpinan ditagih"),
 }
 
+#: What the line wrote down about a call; unknown keys are shown as they are.
+PATH: dict[str, LazyString] = {
+    "started": _l("Panggilan masuk"),
+    "caller": _l("Penelepon"),
+    "called": _l("Nomor tujuan"),
+    "number": _l("Nomor aduan disiapkan"),
+    "consent": _l("Persetujuan diperdengarkan"),
+    "clip": _l("Rekaman disimpan"),
+    "clip_status": _l("Keadaan rekaman"),
+    "step": _l("Langkah"),
+    "key": _l("Tombol ditekan"),
+    "review": _l("Jawaban tinjauan"),
+    "number_heard": _l("Nomor dibacakan"),
+    "mode": _l("Jalur"),
+    "ended": _l("Panggilan berakhir"),
+}
+
 TABLES = {
+    "path": PATH,
     "step": STEPS,
     "state": STATES,
     "urgency": URGENCIES,
