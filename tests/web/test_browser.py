@@ -1,4 +1,4 @@
-"""The console in a real browser: accessible, nothing typed is lost, new calls come by themselves."""
+"""The console in a real browser: accessible, nothing typed is lost, new calls by themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from tests.web.conftest import Filer, Live, Sent, axe, eventually, shot
 from tests.web.test_officer import Link, picture
@@ -189,8 +189,8 @@ def test_an_officer_without_scripts_does_everything(
     expect(page.get_by_text("Tepat waktu")).to_be_visible()
     page.locator("summary", has_text="Laporan penanganan").click()
     page.fill("#report", "Sudah ditambal.")
-    photo = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": picture()}
-    page.set_input_files("#photos", [photo])  # type: ignore[list-item]
+    photo = FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=picture())
+    page.set_input_files("#photos", [photo])
     page.get_by_role("button", name="Kirim laporan ke pimpinan").click()
     expect(page.get_by_role("img")).to_have_count(1)
     shot(page, "officer-320-reported")

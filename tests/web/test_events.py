@@ -8,10 +8,16 @@ from datetime import UTC, datetime
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from callcenter.services import accounts
 from callcenter.wiring import Wiring
 from tests.web.conftest import Filer
+
+
+def _lines(answer: TestResponse) -> Iterator[bytes]:
+    """What the stream says, as it says it."""
+    return (line if isinstance(line, bytes) else line.encode() for line in answer.response)
 
 
 def _until(lines: Iterator[bytes], wanted: bytes, within: float = 5.0) -> bytes:
@@ -30,7 +36,7 @@ def test_a_filed_call_is_announced_within_two_seconds(
 ) -> None:
     answer = as_user("operator").get("/events", buffered=False)
     assert answer.mimetype == "text/event-stream"
-    lines = iter(answer.response)
+    lines = _lines(answer)
     _until(lines, b": still here")
     file_call()
     started = time.monotonic()
@@ -45,7 +51,7 @@ def test_the_stream_ends_with_the_session(
 ) -> None:
     client = as_user("operator")
     answer = client.get("/events", buffered=False)
-    lines = iter(answer.response)
+    lines = _lines(answer)
     next(lines)
     with wired.store.write() as db:
         accounts.disable(db, "operator", now=datetime.now(UTC))
@@ -71,7 +77,7 @@ def test_streams_never_take_all_threads(
 def test_a_stop_lets_the_streams_go(app: Flask, as_user: Callable[[str], FlaskClient]) -> None:
     answer = as_user("operator").get("/events", buffered=False)
     app.extensions["aduan24-stop"].set()
-    assert b"ended" not in b"".join(answer.response)
+    assert b"ended" not in b"".join(_lines(answer))
     answer.close()
 
 

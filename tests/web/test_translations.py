@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from babel.messages import Catalog
+from babel.messages import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
@@ -53,8 +53,13 @@ def test_every_text_on_screen_has_its_english(english: Catalog) -> None:
 
 def _translated(catalogue: Catalog, msgid: str) -> bool:
     message = catalogue.get(msgid)
-    strings = message.string if message else ""
-    return all([strings] if isinstance(strings, str) else strings)
+    return message is not None and all(_strings(message))
+
+
+def _strings(message: Message) -> list[str]:
+    """The texts of a message: one, or one per plural form; an empty one where there is none."""
+    found = message.string
+    return [found] if isinstance(found, str) else list(found or ("",))
 
 
 def test_no_text_is_translated_for_nobody(english: Catalog) -> None:
@@ -70,8 +75,7 @@ def test_placeholders_survive_translation(english: Catalog) -> None:
     for message in english:
         if not message.id:
             continue
-        strings = [message.string] if isinstance(message.string, str) else message.string
-        for string in strings:
+        for string in _strings(message):
             assert _holes(string) == _holes(str(_first(message.id)))
 
 
@@ -86,8 +90,4 @@ def test_the_compiled_catalogue_is_the_text_catalogue(english: Catalog) -> None:
 
 
 def _texts(catalogue: Catalog) -> dict[object, list[str]]:
-    return {
-        _first(m.id): [m.string] if isinstance(m.string, str) else list(m.string)
-        for m in catalogue
-        if m.id
-    }
+    return {_first(m.id): _strings(m) for m in catalogue if m.id}
