@@ -31,7 +31,7 @@ class InstanceLock:
 
     def take(self) -> None:
         """Raises AlreadyRunning when a living process has it."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + _CLEANED_WITHIN
         while not self._try():

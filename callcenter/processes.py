@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from callcenter import sentinel
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _LONGEST_LINE = 4000
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def start(
@@ -119,7 +121,7 @@ class Lines:
 
 
 def _printable(line: bytes) -> str:
-    text = line.rstrip(b"\r").decode(errors="replace").replace("\t", "    ")
+    text = _COLOUR.sub("", line.rstrip(b"\r").decode(errors="replace")).replace("\t", "    ")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,8 +81,10 @@ def own_line(config: Config) -> str:
 def told(result: CallResult, config: Config) -> dict[str, Any]:
     """What came of a call, with the prompts and the number that were heard."""
     from ivr.caller.hearing import heard_numbers, heard_prompts
+    from ivr.prompts import texts
 
-    prompts = {p.stem: p for p in (config.storage.recordings / "prompts/id").glob("*.wav")}
+    folder = config.storage.recordings / "prompts/id"
+    prompts = {key: file for key in texts() if (file := folder / f"{key}.wav").is_file()}
     numbers = heard_numbers(result.heard, prompts)
     return {
         "outcome": result.outcome,
@@ -149,27 +152,29 @@ def phone(
     ] = None,
 ) -> None:
     """Walk through the call in the terminal; it is filed as a real one."""
-    import sys
-
-    from callcenter.services import numbers
-    from ivr.phone import NoAudio, run_phone
-
-    config = configuration()
-    store = store_of(config)
-
-    def number() -> str:
-        with store.write() as session:
-            return numbers.take(session, now())
+    from ivr.phone import NoAudio
 
     try:
-        call_id = run_phone(
-            audio,
-            keys,
-            config.storage.recordings / "spool",
-            number,
-            sys.stdout,
-            retention_days=config.storage.retention_days,
-        )
+        call_id, _ = talk(configuration(), audio, keys)
     except NoAudio as error:
         fail(str(error), 2)
     note(f"in the spool as {call_id}; `aduan24 line` files it within a second")
+
+
+def talk(config: Config, audio: Path, keys: str | None) -> tuple[str, str]:
+    """One call by the test phone: its id and the public number that it was given."""
+    from callcenter.services import numbers
+    from ivr.phone import run_phone
+
+    store = store_of(config)
+    given: list[str] = []
+
+    def number() -> str:
+        with store.write() as session:
+            given.append(numbers.take(session, now()))
+        return given[-1]
+
+    spool = config.storage.recordings / "spool"
+    days = config.storage.retention_days
+    call_id = run_phone(audio, keys, spool, number, sys.stdout, retention_days=days)
+    return call_id, given[-1]

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callcenter.cli.call import own_line, spoken, told
+from callcenter.cli.call import own_line, spoken, talk, told
 from callcenter.cli.common import configuration, store_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,15 @@ CALLER = "081200000000"
 _FILED_WITHIN = 20.0
 
 
-def demo() -> None:
+def by_phone() -> None:
+    """Without a line: the test phone takes the same talk, from the same sound file."""
+    config = configuration()
+    _say("there is no telephone line here: the test phone speaks the complaint")
+    _, number = talk(config, RECORDED, "")
+    _wait_until_filed(config, number)
+
+
+def by_sip() -> None:
     """Phone the line, speak, listen, and look the complaint up: each step is a line of output."""
     from ivr.caller import CallPlan, place_call, speaking
 

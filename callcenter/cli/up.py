@@ -38,8 +38,10 @@ def up(
     lock = InstanceLock(config.storage.state / "up.lock")
     lock.take()
     prepared = prepare(config, lambda text: tell("up", text))
+    parts = parts_of(config, config_path().resolve(), prepared)
+    tell("up", f"starting {', '.join(part.name for part in parts)}")
     Supervisor(
-        parts_of(config, config_path().resolve(), prepared),
+        parts,
         folder=config_path().resolve().parent,
         logs=config.storage.state / "log",
         tell=tell,

@@ -11,7 +11,7 @@ from zoneinfo import available_timezones
 
 from callcenter.config import Config
 from callcenter.doctor.findings import Finding, failed, fine, warned
-from ivr.speaking import SpeechUnavailable, espeak_command
+from ivr.speaking import SpeechUnavailable, find_espeak
 
 OLDEST_PYTHON = (3, 11)
 _MB = 1_000_000
@@ -72,6 +72,6 @@ def _zones(config: Config) -> Finding:
 
 def _speech() -> Finding:
     try:
-        return fine("espeak-ng", " ".join(espeak_command()))
+        return fine("espeak-ng", find_espeak().command[-1])
     except SpeechUnavailable as error:
         return warned("espeak-ng", "not here: prompts and --say cannot be spoken", str(error))
