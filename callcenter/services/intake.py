@@ -1,0 +1,152 @@
+"""Filing: from what the spool holds to a call, its recordings and a complaint, once.
+
+The audio already lies at its final place when this is called; filing is idempotent by the
+call's id, so that a crash between the commit and the emptying of the spool is harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from callcenter.domain.complaint import ComplaintState
+from callcenter.services import history, numbers, phones
+from callcenter.store.models import Call, Complaint, Recording
+from ivr.numbers import is_valid
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One audio file at its final place, measured; seconds, bytes, path relative."""
+
+    kind: str
+    take: int
+    path: str
+    sha256: str
+    bytes: int
+    seconds: float
+    speech_seconds: float
+    repaired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeardCall:
+    """One finished call as the line left it on disk."""
+
+    call_uid: str
+    line: str
+    caller_raw: str
+    called: str
+    started_at: datetime
+    ended_at: datetime | None
+    cause: str
+    mode: str
+    consent_at: datetime | None
+    number: str | None
+    number_heard: bool
+    path: tuple[tuple[float, str, str], ...]
+    clips: tuple[Clip, ...]
+
+
+def file_call(
+    session: Session, heard: HeardCall, *, now: datetime, silent_below: float
+) -> Call:
+    """File the call; a complaint too when at least `silent_below` seconds of speech were heard.
+
+    A second filing of the same call adds only the clips that were missing then (a file that
+    was repaired or found later) and, if they bring the first speech, the complaint.
+    """
+    call = session.scalar(select(Call).where(Call.call_uid == heard.call_uid))
+    if call is None:
+        call = _new_call(heard, now)
+        session.add(call)
+        session.flush()
+    known = {(r.kind, r.take) for r in call.recordings}
+    for clip in heard.clips:
+        if (clip.kind, clip.take) not in known:
+            call.recordings.append(_recording(clip))
+    call.speech_seconds = sum(r.speech_seconds for r in call.recordings)
+    call.silent = call.speech_seconds < silent_below
+    if not call.silent and call.complaint is None:
+        _file_complaint(session, call, heard, now)
+    session.flush()
+    return call
+
+
+def _new_call(heard: HeardCall, now: datetime) -> Call:
+    return Call(
+        call_uid=heard.call_uid,
+        line=heard.line[:16],
+        caller=phones.normalise(heard.caller_raw),
+        caller_raw=_printable(heard.caller_raw),
+        called=_printable(heard.called),
+        started_at=heard.started_at,
+        ended_at=heard.ended_at,
+        cause=_printable(heard.cause)[:40],
+        mode=heard.mode[:30],
+        consent_at=heard.consent_at,
+        public_number=heard.number if heard.number and is_valid(heard.number) else None,
+        number_heard=heard.number_heard,
+        path=_plain(heard.path),
+        filed_at=now,
+        recordings=[],
+        complaint=None,
+    )
+
+
+def _recording(clip: Clip) -> Recording:
+    return Recording(
+        kind=clip.kind,
+        take=clip.take,
+        path=clip.path,
+        sha256=clip.sha256,
+        bytes=clip.bytes,
+        seconds=clip.seconds,
+        speech_seconds=clip.speech_seconds,
+        repaired=clip.repaired,
+    )
+
+
+def _file_complaint(session: Session, call: Call, heard: HeardCall, now: datetime) -> None:
+    number = _number_for(session, call, now)
+    complaint = Complaint(
+        public_number=number,
+        state=ComplaintState.RECEIVED,
+        channel="phone",
+        call=call,
+        received_at=heard.started_at,
+        reporter_phone=call.caller,
+    )
+    session.add(complaint)
+    session.flush()
+    history.note(
+        session,
+        complaint.id,
+        "receive",
+        actor=f"line:{call.line}",
+        now=now,
+        change=("", ComplaintState.RECEIVED.value),
+        why="" if number == call.public_number else "number given by the application",
+    )
+
+
+def _number_for(session: Session, call: Call, now: datetime) -> str:
+    """The number the caller heard, unless it is missing or (never seen) already used."""
+    heard = call.public_number
+    if heard is None or session.scalar(
+        select(Complaint.id).where(Complaint.public_number == heard)
+    ):
+        return numbers.take(session, now)
+    return heard
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable())[:80]
+
+
+def _plain(path: tuple[tuple[float, str, str], ...]) -> list[Any]:
+    return [[at, _printable(key), _printable(value)] for at, key, value in path[:500]]

@@ -1,0 +1,82 @@
+"""Signed links of officers: bound to one person and one ticket, expiring, revocable.
+
+The token is only made when a message is sent; the database holds the link, not the token.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from itsdangerous import BadSignature, URLSafeSerializer
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from callcenter.services.errors import NotFound
+from callcenter.store.models import OfficerLink
+
+_SALT = "officer-link"
+_WORDS = "Tautan ini tidak berlaku lagi."
+
+
+class LinkSigner:
+    """Link id <-> URL; the key is the installation's own."""
+
+    def __init__(self, secret_key: str, public_url: str) -> None:
+        self._serializer = URLSafeSerializer(secret_key, salt=_SALT)
+        self._base = public_url.rstrip("/")
+
+    def url(self, link_id: int) -> str:
+        """The address that opens the link."""
+        return f"{self._base}/p/{self.token(link_id)}"
+
+    def token(self, link_id: int) -> str:
+        """The signed token alone."""
+        return str(self._serializer.dumps(link_id))
+
+    def link_id(self, token: str) -> int:
+        """The link behind a token; NotFound for anything that we did not sign."""
+        try:
+            value = self._serializer.loads(token)
+        except BadSignature:
+            raise NotFound(_WORDS) from None
+        if not isinstance(value, int):
+            raise NotFound(_WORDS)
+        return value
+
+
+def link_for(
+    session: Session, *, ticket_id: int, person_key: str, now: datetime, lifetime: timedelta
+) -> OfficerLink:
+    """The person's link to the ticket, made when missing and renewed when it had run out.
+
+    A revoked link stays revoked.
+    """
+    link = session.scalar(
+        select(OfficerLink).where(
+            OfficerLink.ticket_id == ticket_id, OfficerLink.person_key == person_key
+        )
+    )
+    if link is None:
+        link = OfficerLink(
+            ticket_id=ticket_id, person_key=person_key, created_at=now, expires_at=now + lifetime
+        )
+        session.add(link)
+        session.flush()
+    elif link.expires_at <= now:
+        link.expires_at = now + lifetime
+    return link
+
+
+def open_link(session: Session, link_id: int, now: datetime) -> OfficerLink:
+    """The link when it is valid in [created, expires); the same NotFound for everything else."""
+    link = session.get(OfficerLink, link_id)
+    if link is None or link.revoked_at is not None or link.expires_at <= now:
+        raise NotFound(_WORDS)
+    return link
+
+
+def revoke(session: Session, link_id: int, now: datetime) -> None:
+    """From now on the link opens nothing."""
+    link = session.get(OfficerLink, link_id)
+    if link is not None and link.revoked_at is None:
+        link.revoked_at = now

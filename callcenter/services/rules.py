@@ -1,0 +1,30 @@
+"""The programme's rules as one value: what services need of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from callcenter.domain.complaint import Urgency
+from callcenter.domain.routing import Category
+from callcenter.domain.window import Night, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Ladder, window, quiet hours, categories: read once, passed to every verb."""
+
+    window_length: timedelta
+    ladders: Mapping[Urgency, tuple[Step, ...]]
+    night: Night
+    zone: ZoneInfo
+    categories: tuple[Category, ...]
+    link_lifetime: timedelta
+    closing_after: timedelta
+    programme_name: str
+
+    def category(self, key: str | None) -> Category | None:
+        """The category with this key, or None."""
+        return next((c for c in self.categories if c.key == key), None)
