@@ -192,7 +192,7 @@ use_suite() { # SUITE COMPONENTS: read this suite's list of packages; signatures
 }
 
 offers() { # does the suite in use have the package?
-  private_apt apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'
+  private_apt apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null
 }
 
 choose_suite() { # PACKAGE: own suite first, then the Debian release that has it again
@@ -234,7 +234,7 @@ without_root() { # PART
 
 # --- as root ------------------------------------------------------------------------------
 
-candidate() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+candidate() { apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; }
 
 with_root() { # PART: the distribution's package, when it has one
   [ "$(id -u)" = 0 ] && have apt-get || return 1

@@ -199,7 +199,7 @@ def render(settings: AsteriskSettings, parts: Parts) -> None:
 def _texts(settings: AsteriskSettings, parts: Parts) -> dict[str, str]:
     environment = _environment()
     known = {"s": settings, "parts": parts, "modules": _modules(parts)}
-    texts = {name: "; The defaults are right.\n" for name in _DEFAULTS}
+    texts = dict.fromkeys(_DEFAULTS, "; The defaults are right.\n")
     for name in environment.list_templates(extensions=["j2"]):
         texts[name.removesuffix(".j2")] = environment.get_template(name).render(known)
     return texts
