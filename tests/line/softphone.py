@@ -1,0 +1,215 @@
+"""A telephone of a few lines: places a real SIP call over UDP, speaks, listens, hangs up.
+
+It shares no code with the product, so that both cannot be wrong together. It never presses
+a key; it sends what it is told byte for byte, so that hostile callers can be played.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+import socket
+import struct
+import threading
+import time
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from tests.line.asterisk import TONES
+
+FRAME = 160  # bytes of A-law: 20 ms
+SILENCE = b"\xd5" * FRAME
+Samples = npt.NDArray[np.float64]
+
+
+def alaw(samples: Samples) -> bytes:
+    """8 kHz samples (-1 to 1) as A-law bytes."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, 8000, format="RAW", subtype="ALAW")
+    return file.getvalue()
+
+
+def speech(seconds: float) -> bytes:
+    """Something as loud as a voice."""
+    rng = np.random.default_rng(1)
+    noise = rng.uniform(-0.4, 0.4, int(8000 * seconds))
+    return alaw(noise)
+
+
+class Call:
+    """One call. `ringing` to `ended`; `answered` and `ended` are events to wait for."""
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        caller: str = "081234567890",
+        dialled: str = "5501000",
+        say: bytes = b"",
+    ) -> None:
+        self._line = ("127.0.0.1", port)
+        self._sip = _socket()
+        self._rtp = _socket()
+        self._uri = f"sip:{dialled}@127.0.0.1:{port}"
+        self._id = secrets.token_hex(8)
+        self._from = f"<sip:{caller}@127.0.0.1:{self._sip.getsockname()[1]}>;tag={self._id}"
+        self._to = f"<{self._uri}>"
+        self._media: tuple[str, int] | None = None
+        self._heard: list[bytes] = []
+        self._say = say
+        self.status = 0
+        self.answered = threading.Event()
+        self.ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, daemon=True)
+            for work in (self._signalling, self._listening, self._speaking)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.ended.is_set():
+            self.hang_up()
+        for thread in self._threads:
+            thread.join(5)
+        self._sip.close()
+        self._rtp.close()
+
+    def hang_up(self) -> None:
+        """Say BYE; the call is over on this side at once."""
+        self._send("BYE", 2)
+        self.ended.set()
+
+    def say(self, sound: bytes) -> None:
+        """Speak this from now on (A-law); silence follows."""
+        self._say += sound
+
+    def heard(self) -> list[str]:
+        """The prompts (tones) that were heard so far, in order."""
+        sound = b"".join(self._heard)
+        samples, _ = soundfile.read(
+            io.BytesIO(sound), format="RAW", subtype="ALAW", samplerate=8000, channels=1
+        )
+        return _names(samples)
+
+    # --- signalling ---------------------------------------------------------------
+
+    def _send(self, method: str, number: int, body: str = "") -> None:
+        port = self._sip.getsockname()[1]
+        lines = [
+            f"{method} {self._uri} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{self._id}{method}",
+            f"From: {self._from}",
+            f"To: {self._to}",
+            f"Call-ID: {self._id}",
+            f"CSeq: {number} {method}",
+            f"Contact: <sip:phone@127.0.0.1:{port}>",
+            "Max-Forwards: 70",
+            *(["Content-Type: application/sdp"] if body else []),
+            f"Content-Length: {len(body)}",
+            "",
+            body,
+        ]
+        self._sip.sendto("\r\n".join(lines).encode("latin-1"), self._line)
+
+    def _offer(self) -> str:
+        port = self._rtp.getsockname()[1]
+        return (
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
+            "a=rtpmap:101 telephone-event/8000\r\n"
+        )
+
+    def _signalling(self) -> None:
+        self._send("INVITE", 1, self._offer())
+        while not self.ended.is_set():
+            try:
+                text = self._sip.recv(65536).decode("latin-1")
+            except TimeoutError:
+                continue
+            if text.startswith("SIP/2.0"):
+                self._answer_to_us(text)
+            elif text.startswith("BYE"):
+                self._agree(text)
+                self.ended.set()
+
+    def _answer_to_us(self, text: str) -> None:
+        status = int(text.split()[1])
+        if status < 200 or "CSeq: 1 INVITE" not in text:
+            return
+        self.status = status
+        if found := re.search(r"^To: (.*)$", text, re.MULTILINE):
+            self._to = found[1].strip()
+        self._send("ACK", 1)
+        if status != 200:
+            self.ended.set()
+            return
+        port = re.search(r"^m=audio (\d+)", text, re.MULTILINE)
+        assert port
+        self._media = ("127.0.0.1", int(port[1]))
+        self.answered.set()
+
+    def _agree(self, request: str) -> None:
+        kept = [
+            line
+            for line in request.split("\r\n")
+            if line.split(":")[0] in {"Via", "From", "To", "Call-ID", "CSeq"}
+        ]
+        answer = "\r\n".join(["SIP/2.0 200 OK", *kept, "Content-Length: 0", "", ""])
+        self._sip.sendto(answer.encode("latin-1"), self._line)
+
+    # --- audio ---------------------------------------------------------------------
+
+    def _listening(self) -> None:
+        while not self.ended.is_set():
+            try:
+                packet = self._rtp.recv(2048)
+            except TimeoutError:
+                continue
+            if packet[1] & 0x7F == 8:
+                self._heard.append(packet[12:])
+
+    def _speaking(self) -> None:
+        if not self.answered.wait(10) or self._media is None:
+            return
+        begun, sent = time.monotonic(), 0
+        while not self.ended.is_set():
+            frame, self._say = self._say[:FRAME], self._say[FRAME:]
+            header = struct.pack("!BBHII", 0x80, 8, sent & 0xFFFF, sent * FRAME, 4711)
+            self._rtp.sendto(header + frame.ljust(FRAME, b"\xd5"), self._media)
+            sent += 1
+            self.ended.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
+
+
+def _socket() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(("127.0.0.1", 0))
+    made.settimeout(0.1)
+    return made
+
+
+def _names(samples: Samples) -> list[str]:
+    """One name per tone: runs of 40 ms windows whose strongest frequency is a prompt's."""
+    names: list[str] = []
+    last = ""
+    for start in range(0, len(samples) - 320, 160):
+        name = _name(samples[start : start + 320])
+        if name and name != last:
+            names.append(name)
+        last = name
+    return names
+
+
+def _name(window: Samples) -> str:
+    if np.sqrt(np.mean(window**2)) < 0.1:
+        return ""
+    spectrum = np.abs(np.fft.rfft(window * np.hanning(len(window)), 8000))
+    hertz = int(np.argmax(spectrum))
+    return next((key for key, tone in TONES.items() if abs(tone - hertz) < 30), "")
