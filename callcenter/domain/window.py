@@ -106,23 +106,6 @@ def needless(step: Step, times: TicketTimes) -> bool:
     return done[step.until] is not None
 
 
-def next_step(
-    ladder: Sequence[Step], times: TicketTimes, taken: Collection[str]
-) -> tuple[Step, datetime] | None:
-    """The earliest step that is neither taken nor needless, with its due time.
-
-    Ties go to the order of the ladder. None when nothing is left to wait for now.
-    """
-    open_steps = [
-        (step, at)
-        for step in ladder
-        if step.key not in taken
-        and not needless(step, times)
-        and (at := step_at(step, times)) is not None
-    ]
-    return min(open_steps, key=lambda pair: pair[1], default=None)
-
-
 @dataclass(frozen=True, slots=True)
 class Night:
     """Quiet hours [start, end) of the local day; they may pass midnight."""
@@ -148,7 +131,7 @@ class Night:
 
 
 def release_at(step: Step, at: datetime, due: datetime, night: Night) -> datetime:
-    """When the notices of a step that falls due `at` may go out.
+    """When a step that falls due `at` may be taken.
 
     A step that may be held waits for the morning, unless the window would be missed first:
     a reminder that arrives after what it warns of is worth nothing.
@@ -157,3 +140,30 @@ def release_at(step: Step, at: datetime, due: datetime, night: Night) -> datetim
         return at
     morning = night.ends(at)
     return at if at < due <= morning else morning
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A step that stands: `at` by the ladder, `release` when it may be taken (quiet hours)."""
+
+    step: Step
+    at: datetime
+    release: datetime
+
+
+def next_step(
+    ladder: Sequence[Step], times: TicketTimes, taken: Collection[str], night: Night
+) -> Due | None:
+    """The step to take next: neither taken nor needless, and released earliest.
+
+    Ties go to the order of the ladder. None when nothing is left to wait for now. A step that is
+    held over night is asked for again in the morning: what happened meanwhile makes it needless.
+    """
+    standing_steps = [
+        Due(step, at, release_at(step, at, times.due_at, night))
+        for step in ladder
+        if step.key not in taken
+        and not needless(step, times)
+        and (at := step_at(step, times)) is not None
+    ]
+    return min(standing_steps, key=lambda due: due.release, default=None)

@@ -60,9 +60,11 @@ def save(
     _apply(complaint, form, rules)
     if complaint.state in _WORKABLE:
         if complaint.transcript:
-            _step(session, complaint, "transcribe", ComplaintState.RECEIVED, actor, now)
+            _step(session, complaint, "transcribe", ComplaintState.RECEIVED, actor=actor, now=now)
         if complaint.category_key and complaint.village_code:
-            _step(session, complaint, "categorise", ComplaintState.TRANSCRIBED, actor, now)
+            _step(
+                session, complaint, "categorise", ComplaintState.TRANSCRIBED, actor=actor, now=now
+            )
     audit.record(
         session, actor=actor, action="complaint_saved", thing=f"complaint:{complaint.id}", now=now
     )
@@ -75,6 +77,7 @@ def _step(
     complaint: Complaint,
     verb: str,
     source: ComplaintState,
+    *,
     actor: str,
     now: datetime,
 ) -> None:
@@ -91,16 +94,16 @@ def _apply(complaint: Complaint, form: DeskForm, rules: Rules) -> None:
         raise Refused("reporter_phone", "Nomor telepon tidak dikenali; contoh 0812 3456 7890.")
     if form.urgency not in set(Urgency):
         raise Refused("urgency", "Pilih laporan atau darurat.")
-    complaint.transcript = _clean(form.transcript, 20_000, "transcript")
+    complaint.transcript = clean(form.transcript, 20_000, "transcript")
     complaint.category_key = form.category_key or None
     complaint.village_code = form.village_code or None
-    complaint.place_note = _clean(form.place_note, 300, "place_note")
+    complaint.place_note = clean(form.place_note, 300, "place_note")
     complaint.urgency = Urgency(form.urgency)
-    complaint.reporter_name = _clean(form.reporter_name, 120, "reporter_name")
+    complaint.reporter_name = clean(form.reporter_name, 120, "reporter_name")
     complaint.reporter_phone = phones.normalise(form.reporter_phone)
 
 
-def _clean(text: str, longest: int, field: str) -> str:
+def clean(text: str, longest: int, field: str) -> str:
     kept = "".join(c for c in text.replace("\r\n", "\n") if c.isprintable() or c == "\n").strip()
     if len(kept) > longest:
         raise Refused(field, f"Terlalu panjang: paling banyak {longest} tanda.")
@@ -114,7 +117,7 @@ def propose_rejection(
     complaint = find(session, complaint_id)
     if complaint.state not in _WORKABLE:
         raise Refused("state", "Aduan yang sudah diteruskan tidak bisa ditolak.")
-    reason = _clean(reason, 300, "reason")
+    reason = clean(reason, 300, "reason")
     if not reason:
         raise Refused("reason", "Tuliskan alasannya.")
     complaint.reject_reason, complaint.reject_proposed_by = reason, actor

@@ -57,9 +57,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def _stored(kind: type[StrEnum]) -> Enum:
     """A StrEnum as its value in a plain text column: readable in SQL, easy to migrate."""
-    return Enum(
-        kind, native_enum=False, length=20, values_callable=lambda e: [m.value for m in e]
-    )
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda e: [m.value for m in e])
 
 
 class Base(DeclarativeBase):
@@ -246,6 +244,7 @@ class Ticket(Base):
     __table_args__ = (
         Index("ix_tickets_agency_key_state", "agency_key", "state"),
         Index("ix_tickets_next_step_at", "next_step_at"),
+        Index("ix_tickets_state_waiting_until", "state", "waiting_until"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     complaint_id: Mapped[int] = mapped_column(ForeignKey("complaints.id"), index=True)
@@ -344,7 +343,10 @@ class Notice(Base):
     """
 
     __tablename__ = "notices"
-    __table_args__ = (Index("ix_notices_state_not_before", "state", "not_before"),)
+    __table_args__ = (
+        Index("ix_notices_state_not_before", "state", "not_before"),
+        Index("ix_notices_state_ask_at", "state", "ask_at"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(160), unique=True)
     kind: Mapped[str] = mapped_column(String(40))
@@ -361,9 +363,11 @@ class Notice(Base):
     claimed_at: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=0)
+    forgiven: Mapped[int] = mapped_column(default=0)  # attempts that a resend counts no more
     channel: Mapped[str | None] = mapped_column(String(12))
     provider_id: Mapped[str | None] = mapped_column(String(80), index=True)
     sent_at: Mapped[datetime | None]
+    ask_at: Mapped[datetime | None]  # when to ask the provider whether it arrived
     delivered_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(String(300), default="")
     attempts: Mapped[list[NoticeAttempt]] = relationship(order_by="NoticeAttempt.id")
@@ -380,7 +384,7 @@ class NoticeAttempt(Base):
     channel: Mapped[str] = mapped_column(String(12))
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    result: Mapped[str] = mapped_column(String(12), default="")  # sent, failed, refused
+    result: Mapped[str] = mapped_column(String(12), default="")  # sent, failed, refused, unsent
     error: Mapped[str] = mapped_column(String(300), default="")
 
 

@@ -8,7 +8,7 @@ a power cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 _READ_ONLY = "aduan24_read"
+_POSTED = "aduan24_posted"
+
+#: A notice for the workers: its id, and whether it is urgent.
+Letter = tuple[int, bool]
+
+
+def post_after_commit(session: Session, notice_id: int, *, urgent: bool) -> None:
+    """Tell the workers of a notice once this transaction has been committed, never before."""
+    session.info.setdefault(_POSTED, []).append((notice_id, urgent))
+
+
+def _nobody(_letters: Sequence[Letter]) -> None:
+    """Nobody is told: the clock's sweep finds the notices in the database."""
 
 
 def make_engine(url: str) -> Engine:
@@ -50,16 +63,23 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 class Store:
-    """Opens sessions on one engine."""
+    """Opens sessions on one engine.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    `posted` is called after a commit with the notices that it wrote; it must not raise.
+    """
+
+    def __init__(
+        self, engine: Engine, posted: Callable[[Sequence[Letter]], None] = _nobody
+    ) -> None:
+        self.engine, self._posted = engine, posted
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A write transaction: commits at the end, rolls back on an error."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        if letters := session.info.pop(_POSTED, None):
+            self._posted(letters)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -1,0 +1,105 @@
+"""The citizen's last word: a complaint closes with it, or unconfirmed after a long silence.
+
+Handled is not closed: every report must have reached its head first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, all_reported
+from callcenter.domain.ticket import TicketState
+from callcenter.services import escalation, history
+from callcenter.services.errors import NotFound, Refused
+from callcenter.services.rules import Rules
+from callcenter.store.models import Complaint
+
+_BATCH = 100
+
+
+def asked(session: Session, complaint_id: int, *, actor: str, now: datetime) -> Complaint:
+    """The citizen was asked whether it is solved; from now on their silence counts."""
+    complaint = _answered(session, complaint_id)
+    complaint.asked_at = now
+    history.note(session, complaint.id, "asked", actor=actor, now=now)
+    return complaint
+
+
+def word(
+    session: Session,
+    complaint_id: int,
+    outcome: Outcome,
+    *,
+    actor: str,
+    now: datetime,
+    rules: Rules,
+) -> Complaint:
+    """What the citizen says. A no reopens; a yes closes as soon as every report has arrived."""
+    complaint = _answered(session, complaint_id)
+    complaint.outcome = outcome
+    history.note(session, complaint.id, "word", actor=actor, now=now, why=outcome.value)
+    if outcome is Outcome.NOT_SOLVED:
+        history.advance_complaint(session, complaint, "reopen", actor=actor, now=now)
+        complaint.asked_at = None
+    else:
+        complaint.asked_at = complaint.asked_at or now
+        settle(session, complaint, actor=actor, now=now, rules=rules)
+    return complaint
+
+
+def settle(
+    session: Session, complaint: Complaint, *, actor: str, now: datetime, rules: Rules
+) -> None:
+    """Close the complaint when the citizen said that it is solved and every report is there."""
+    if complaint.outcome is Outcome.SOLVED and _ripe(complaint):
+        _close(session, complaint, actor=actor, now=now, rules=rules)
+
+
+def close_due(session: Session, *, now: datetime, rules: Rules) -> int:
+    """Close as *unconfirmed* what was asked `closing_after` ago and never answered; how many."""
+    silent = session.scalars(
+        select(Complaint)
+        .where(
+            Complaint.state == ComplaintState.ANSWERED,
+            Complaint.outcome.is_(None),
+            Complaint.asked_at <= now - rules.closing_after,
+        )
+        .order_by(Complaint.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    ripe = [complaint for complaint in silent if _ripe(complaint)][:_BATCH]
+    for complaint in ripe:
+        complaint.outcome = Outcome.UNCONFIRMED
+        _close(session, complaint, actor="clock", now=now, rules=rules)
+    return len(ripe)
+
+
+def _answered(session: Session, complaint_id: int) -> Complaint:
+    complaint = session.get(Complaint, complaint_id, with_for_update=True)
+    if complaint is None:
+        raise NotFound("Aduan ini tidak ada.")
+    answered = all_answered([t.state for t in complaint.tickets])
+    if complaint.state is not ComplaintState.ANSWERED or not answered:
+        raise Refused("state", "Belum semua instansi menanggapi aduan ini.")
+    return complaint
+
+
+def _ripe(complaint: Complaint) -> bool:
+    reported = all_reported([t.state for t in complaint.tickets])
+    return complaint.state is ComplaintState.ANSWERED and reported
+
+
+def _close(
+    session: Session, complaint: Complaint, *, actor: str, now: datetime, rules: Rules
+) -> None:
+    for ticket in complaint.tickets:
+        if ticket.state is TicketState.REPORTED:
+            history.advance_ticket(session, ticket, "close", actor=actor, now=now)
+            ticket.closed_at = now
+            escalation.reschedule(ticket, rules)
+    why = complaint.outcome.value if complaint.outcome else ""
+    history.advance_complaint(session, complaint, "close", actor=actor, now=now, why=why)
+    complaint.closed_at = now

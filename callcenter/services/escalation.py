@@ -1,0 +1,90 @@
+"""The ladder at work: every step of a ticket once, recorded, with the notices it sends.
+
+`next_step_key` and `next_step_at` are columns, so that the clock asks the database for what is
+due; the unique key of an escalation makes a second one impossible.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from callcenter.domain.window import Due, next_step
+from callcenter.services import history, notices, wording
+from callcenter.services.recipients import people_for
+from callcenter.services.rules import Rules
+from callcenter.store.models import Escalation, Ticket
+
+BATCH = 100
+
+
+def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
+    """Take every step that is due now, of at most BATCH tickets; how many tickets there were.
+
+    A process that slept takes what it missed, in the order of the ladder. Two clocks at once are
+    harmless: on PostgreSQL each leaves the other's rows alone, on SQLite one waits for the other.
+    """
+    due = session.scalars(
+        select(Ticket)
+        .where(Ticket.next_step_at <= now)
+        .options(
+            joinedload(Ticket.complaint),
+            joinedload(Ticket.agency),
+            selectinload(Ticket.escalations),
+        )
+        .order_by(Ticket.next_step_at, Ticket.id)
+        .limit(BATCH)
+        .with_for_update(of=Ticket, skip_locked=True)
+    ).all()
+    for ticket in due:
+        climb(session, ticket, now=now, rules=rules, actor="clock")
+    return len(due)
+
+
+def climb(session: Session, ticket: Ticket, *, now: datetime, rules: Rules, actor: str) -> None:
+    """Take the steps of one ticket that are due, then write down the next one."""
+    while (due := _next(ticket, rules)) is not None and due.release <= now:
+        _take(session, ticket, due, now=now, rules=rules, actor=actor)
+    _write_down(ticket, due)
+
+
+def reschedule(ticket: Ticket, rules: Rules) -> None:
+    """Write down the next step after something happened to the ticket; takes none."""
+    _write_down(ticket, _next(ticket, rules))
+
+
+def _next(ticket: Ticket, rules: Rules) -> Due | None:
+    taken = {escalation.step_key for escalation in ticket.escalations}
+    return next_step(rules.ladders[ticket.urgency], ticket.times, taken, rules.night)
+
+
+def _write_down(ticket: Ticket, due: Due | None) -> None:
+    ticket.next_step_key = due.step.key if due else None
+    ticket.next_step_at = due.release if due else None
+
+
+def _take(
+    session: Session, ticket: Ticket, due: Due, *, now: datetime, rules: Rules, actor: str
+) -> None:
+    step = due.step
+    ticket.escalations.append(Escalation(step_key=step.key, due_at=due.at, taken_at=now))
+    history.note(
+        session,
+        ticket.complaint_id,
+        "missed" if step.missed else "step",
+        actor=actor,
+        now=now,
+        ticket_id=ticket.id,
+        why=step.key,
+    )
+    notices.write(
+        session,
+        ticket=ticket,
+        people=people_for(session, ticket, step.to),
+        kind=step.key,
+        words=wording.of_step(step, ticket, now, rules),
+        now=now,
+        rules=rules,
+    )

@@ -1,0 +1,100 @@
+"""The outbox: a notice is written in the transaction of what it tells about.
+
+Its key names ticket, step and person, and is unique: writing the same notice a second time is
+impossible, whoever tries. The workers hear of it after the commit; if they do not, the clock's
+sweep finds it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from callcenter.domain.complaint import Urgency
+from callcenter.services import audit, links
+from callcenter.services.errors import NotFound, Refused
+from callcenter.services.rules import Rules
+from callcenter.services.wording import Words
+from callcenter.store.models import Notice, Person, Ticket
+from callcenter.store.session import Letter, post_after_commit
+
+#: A worker that has held a notice for so long is dead or stuck: another one may take it.
+LEASE = timedelta(seconds=45)
+
+
+def write(
+    session: Session,
+    *,
+    ticket: Ticket,
+    people: Iterable[Person],
+    kind: str,
+    words: Words,
+    now: datetime,
+    rules: Rules,
+) -> None:
+    """One notice to each of these people, each with a signed link of their own."""
+    urgent = ticket.urgency is Urgency.EMERGENCY
+    for person in people:
+        link = links.link_for(
+            session,
+            ticket_id=ticket.id,
+            person_key=person.key,
+            now=now,
+            lifetime=rules.link_lifetime,
+        )
+        notice = Notice(
+            key=f"ticket:{ticket.id}:{kind}:{person.key}",
+            kind=kind,
+            ticket_id=ticket.id,
+            complaint_id=ticket.complaint_id,
+            person_key=person.key,
+            subject=words.subject[:200],
+            body=words.body,
+            link_id=link.id,
+            urgent=urgent,
+            state="queued",
+            not_before=now,
+            created_at=now,
+        )
+        session.add(notice)
+        session.flush()
+        post_after_commit(session, notice.id, urgent=urgent)
+
+
+def due(session: Session, now: datetime, limit: int = 500) -> Sequence[Letter]:
+    """What a worker should send now: never taken, put off until now, or held by a dead worker."""
+    rows = (
+        select(Notice.id, Notice.urgent)
+        .where(is_due(now))
+        .order_by(Notice.urgent.desc(), Notice.not_before, Notice.id)
+        .limit(limit)
+    )
+    return [(notice_id, urgent) for notice_id, urgent in session.execute(rows)]
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """The condition under which a worker may claim a notice."""
+    return or_(
+        and_(Notice.state == "queued", Notice.not_before <= now),
+        and_(Notice.state == "sending", Notice.claimed_at <= now - LEASE),
+    )
+
+
+def resend(session: Session, notice_id: int, *, actor: str, now: datetime) -> None:
+    """Try a dead notice once more, over every channel; only a dead one."""
+    notice = session.get(Notice, notice_id)
+    if notice is None:
+        raise NotFound("Pesan ini tidak ada.")
+    revived = session.execute(
+        update(Notice)
+        .where(Notice.id == notice_id, Notice.state == "dead")
+        .values(state="queued", not_before=now, forgiven=len(notice.attempts), error="")
+    )
+    if revived.rowcount != 1:  # type: ignore[attr-defined]
+        raise Refused("state", "Hanya pesan yang gagal yang bisa dikirim ulang.")
+    thing = f"notice:{notice_id}"
+    audit.record(session, actor=actor, action="notice_resent", thing=thing, now=now)
+    post_after_commit(session, notice_id, urgent=notice.urgent)

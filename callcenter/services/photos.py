@@ -1,0 +1,108 @@
+"""Photos of officers: read with suspicion, kept without camera data, never overwritten.
+
+What the camera wrote (place, time, model) is kept for the record, apart from the picture.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from callcenter.services.errors import Refused
+
+_FORMATS = ("JPEG", "PNG", "WEBP")
+_MOST_PIXELS = 60_000_000  # a telephone makes 12 to 50 million
+_LONGEST_SIDE = 1600
+_QUALITY = 82
+_LONGEST_VALUE = 120
+_UNREADABLE = "Foto tidak dapat dibaca; kirim sebagai JPEG, PNG, atau WebP."
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo on disk: path below the recordings folder, bytes, and what the camera wrote."""
+
+    path: str
+    sha256: str
+    bytes: int
+    exif: dict[str, Any]
+
+
+def keep(data: bytes, folder: Path, now: datetime) -> Photo:
+    """Make a plain JPEG of `data` and put it below `folder`; the same picture again is one file.
+
+    Raises Refused for what is no picture, or one too large to open.
+    """
+    picture, exif = _opened(data)
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=_QUALITY, optimize=True)
+    plain = out.getvalue()
+    digest = hashlib.sha256(plain).hexdigest()
+    relative = f"photos/{now:%Y/%m}/{digest}.jpg"
+    _write(folder / relative, plain)
+    return Photo(relative, digest, len(plain), exif)
+
+
+def _opened(data: bytes) -> tuple[Image.Image, dict[str, Any]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a strange picture is no reason to write a warning
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as found:
+                if found.width * found.height > _MOST_PIXELS:
+                    raise Refused("photos", "Foto terlalu besar; kirim dengan ukuran lebih kecil.")
+                exif = _told(found)
+                upright = ImageOps.exif_transpose(found).convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise Refused("photos", _UNREADABLE) from None
+    upright.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    # A fresh picture: nothing of the file's own information goes along.
+    plain = Image.new("RGB", upright.size)
+    plain.paste(upright)
+    return plain, exif
+
+
+def _told(picture: Image.Image) -> dict[str, Any]:
+    """Camera, time and place as short text; unreadable EXIF is no reason to refuse a photo."""
+    try:
+        exif = picture.getexif()
+        tags = {ExifTags.TAGS.get(k, str(k)): v for k, v in exif.items()}
+        detail = {ExifTags.TAGS.get(k, str(k)): v for k, v in exif.get_ifd(0x8769).items()}
+        place = {ExifTags.GPSTAGS.get(k, str(k)): v for k, v in exif.get_ifd(0x8825).items()}
+    except Exception:  # a hostile file may fail in any way inside the decoder
+        return {}
+    wanted = {
+        **{k: tags.get(k) for k in ("Make", "Model", "DateTime")},
+        **{k: detail.get(k) for k in ("DateTimeOriginal", "OffsetTimeOriginal")},
+        **{k: place.get(k) for k in ("GPSLatitudeRef", "GPSLatitude")},
+        **{k: place.get(k) for k in ("GPSLongitudeRef", "GPSLongitude", "GPSDateStamp")},
+    }
+    return {key: _short(value) for key, value in wanted.items() if value is not None}
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(_short(part) for part in value)[:_LONGEST_VALUE]
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return "".join(c for c in text if c.isprintable())[:_LONGEST_VALUE]
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all, and on disk before anything refers to it."""
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

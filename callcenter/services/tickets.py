@@ -1,0 +1,156 @@
+"""What an agency does with its ticket: accept, respond, return, start, wait, go on.
+
+Each verb locks the complaint, then the ticket (always in this order), moves the ticket by the
+table, lets the complaint follow, and writes down the next step of the ladder.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from callcenter.domain.complaint import ComplaintState, all_answered
+from callcenter.domain.people import Post
+from callcenter.domain.ticket import TicketState, WaitingReason
+from callcenter.services import escalation, history, notices, wording
+from callcenter.services.desk import clean
+from callcenter.services.errors import NotFound, Refused
+from callcenter.services.recipients import people_for
+from callcenter.services.rules import Rules
+from callcenter.store.models import Complaint, Ticket
+
+_LONGEST = 4000
+_BATCH = 100
+
+
+def locked(session: Session, ticket_id: int) -> Ticket:
+    """The ticket, its complaint and itself locked until the end; NotFound without one."""
+    complaint_id = session.scalar(select(Ticket.complaint_id).where(Ticket.id == ticket_id))
+    if complaint_id is None:
+        raise NotFound("Tiket ini tidak ada.")
+    session.get(Complaint, complaint_id, with_for_update=True)
+    return session.get_one(Ticket, ticket_id, with_for_update=True)
+
+
+def accept(session: Session, ticket_id: int, *, actor: str, now: datetime, rules: Rules) -> Ticket:
+    """It is ours, we are on it. A second tap of the same person changes nothing."""
+    ticket = locked(session, ticket_id)
+    if ticket.state is TicketState.ACCEPTED and ticket.accepted_by == actor:
+        return ticket
+    history.advance_ticket(session, ticket, "accept", actor=actor, now=now)
+    ticket.accepted_at, ticket.accepted_by = now, actor
+    escalation.reschedule(ticket, rules)
+    return ticket
+
+
+def respond(
+    session: Session, ticket_id: int, *, text: str, actor: str, now: datetime, rules: Rules
+) -> Ticket:
+    """The first substantive answer: stops the 24-hour window."""
+    ticket = locked(session, ticket_id)
+    answer = _needed("response", text, "Tuliskan tanggapan Anda.")
+    history.advance_ticket(session, ticket, "respond", actor=actor, now=now, why=answer)
+    ticket.responded_at, ticket.response = now, answer
+    let_complaint_follow(session, ticket.complaint, actor=actor, now=now)
+    escalation.reschedule(ticket, rules)
+    return ticket
+
+
+def return_(
+    session: Session, ticket_id: int, *, reason: str, actor: str, now: datetime, rules: Rules
+) -> Ticket:
+    """Not ours: back to the operators at once; the citizen's waiting time keeps running."""
+    ticket = locked(session, ticket_id)
+    why = _needed("reason", reason, "Tuliskan alasan mengembalikan.")
+    history.advance_ticket(session, ticket, "return", actor=actor, now=now, why=why)
+    ticket.returned_at, ticket.return_reason = now, why
+    complaint = ticket.complaint
+    if all(t.state is TicketState.RETURNED for t in complaint.tickets):
+        history.advance_complaint(session, complaint, "return", actor=actor, now=now, why=why)
+    else:
+        let_complaint_follow(session, complaint, actor=actor, now=now)
+    escalation.reschedule(ticket, rules)
+    return ticket
+
+
+def start(session: Session, ticket_id: int, *, actor: str, now: datetime, rules: Rules) -> Ticket:
+    """Work begins, or goes on after waiting."""
+    ticket = locked(session, ticket_id)
+    history.advance_ticket(session, ticket, "start", actor=actor, now=now)
+    escalation.reschedule(ticket, rules)
+    return ticket
+
+
+def wait(
+    session: Session,
+    ticket_id: int,
+    *,
+    reason: WaitingReason,
+    note: str,
+    until: datetime,
+    approver: str,
+    actor: str,
+    now: datetime,
+    rules: Rules,
+) -> Ticket:
+    """The handling pauses until a day, with reason, evidence and approver; never the window."""
+    ticket = locked(session, ticket_id)
+    if until <= now:
+        raise Refused("until", "Pilih tanggal yang akan datang.")
+    ticket.waiting_note = _needed("evidence", note, "Tuliskan buktinya.")
+    ticket.waiting_approver = clean(approver, 120, "approver")
+    if not ticket.waiting_approver:
+        raise Refused("approver", "Tuliskan siapa yang menyetujui.")
+    ticket.waiting_reason, ticket.waiting_until = reason, until
+    history.advance_ticket(session, ticket, "wait", actor=actor, now=now, why=reason.value)
+    escalation.reschedule(ticket, rules)
+    return ticket
+
+
+def wake_due(session: Session, *, now: datetime, rules: Rules) -> int:
+    """Waiting tickets whose expected day has come go on, and the team is told; how many."""
+    waiting = session.scalars(
+        select(Ticket.id)
+        .where(Ticket.state == TicketState.WAITING, Ticket.waiting_until <= now)
+        .order_by(Ticket.waiting_until, Ticket.id)
+        .limit(_BATCH)
+    ).all()
+    for ticket_id in waiting:
+        _wake(session, ticket_id, now=now, rules=rules)
+    return len(waiting)
+
+
+def _wake(session: Session, ticket_id: int, *, now: datetime, rules: Rules) -> None:
+    ticket = locked(session, ticket_id)
+    until = ticket.waiting_until
+    if ticket.state is not TicketState.WAITING or until is None or until > now:
+        return  # somebody was quicker
+    history.advance_ticket(session, ticket, "wake", actor="clock", now=now)
+    escalation.reschedule(ticket, rules)
+    notices.write(
+        session,
+        ticket=ticket,
+        people=people_for(session, ticket, (Post.TEAM,)),
+        kind=f"wake-{int(until.timestamp())}",
+        words=wording.of_wake(ticket, rules),
+        now=now,
+        rules=rules,
+    )
+
+
+def let_complaint_follow(
+    session: Session, complaint: Complaint, *, actor: str, now: datetime
+) -> None:
+    """A complaint is answered when every agency that still counts has answered."""
+    states = [ticket.state for ticket in complaint.tickets]
+    if complaint.state is ComplaintState.DISPATCHED and all_answered(states):
+        history.advance_complaint(session, complaint, "answer", actor=actor, now=now)
+
+
+def _needed(field: str, text: str, remedy: str) -> str:
+    kept = clean(text, _LONGEST, field)
+    if not kept:
+        raise Refused(field, remedy)
+    return kept

@@ -1,0 +1,111 @@
+"""The words of notices: short Indonesian sentences, no reporter's name or number in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from callcenter.domain.complaint import Urgency
+from callcenter.domain.window import Step, Until
+from callcenter.services.rules import Rules
+from callcenter.store.models import Complaint, Ticket
+from callcenter.store.places import village
+from ivr.numbers import format_number
+
+_EXCERPT = 280  # of the transcript: the rest is behind the link
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Subject and body of one notice."""
+
+    subject: str
+    body: str
+
+
+def of_step(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> Words:
+    """What a rung of the ladder says."""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    lines = [_opening(step, ticket, now), f"{what}.", *_where(complaint)]
+    if ticket.order:
+        lines.append(f"Perintah: {ticket.order}")
+    lines += [_excerpt(complaint.transcript), f"Jawab sebelum {_local(ticket.due_at, rules)}."]
+    return Words(f"{_title(step, ticket)}: {what}", _joined(complaint, lines))
+
+
+def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
+    """The handling report, to the head of the agency."""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    lines = [f"Laporan penanganan dari {ticket.agency.name}.", f"{what}.", *_where(complaint)]
+    lines.append(f"Yang dikerjakan: {_excerpt(text)}")
+    return Words(f"Laporan penanganan: {what}", _joined(complaint, lines))
+
+
+def of_wake(ticket: Ticket, rules: Rules) -> Words:
+    """The expected day of a waiting ticket has come."""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    lines = ["Masa tunggu berakhir: pekerjaan dilanjutkan.", f"{what}.", *_where(complaint)]
+    return Words(f"Masa tunggu berakhir: {what}", _joined(complaint, lines))
+
+
+def _title(step: Step, ticket: Ticket) -> str:
+    if step.missed:
+        return "TERLAMBAT"
+    if step.after == timedelta(0):
+        return "DARURAT" if ticket.urgency is Urgency.EMERGENCY else "Tiket baru"
+    return {
+        Until.ACCEPTED: "Belum diterima",
+        Until.RESPONDED: "Pengingat",
+        Until.REPORTED: "Laporan belum ada",
+        Until.NEVER: "Pemberitahuan",
+    }[step.until]
+
+
+def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
+    agency = ticket.agency.name
+    if step.missed:
+        return f"{agency} belum menanggapi dan jangka waktunya terlewati."
+    if step.after == timedelta(0):
+        return f"Tiket baru untuk {agency}."
+    if step.until is Until.ACCEPTED:
+        return f"Tiket untuk {agency} belum diterima oleh siapa pun."
+    if step.until is Until.REPORTED:
+        return f"{agency} sudah menangani, tetapi laporan penanganan belum sampai ke pimpinan."
+    return f"{agency} belum menanggapi. Sisa waktu {_span(ticket.due_at - now)}."
+
+
+def _what(complaint: Complaint, rules: Rules) -> str:
+    category = rules.category(complaint.category_key)
+    place = village(complaint.village_code or "")
+    name = category.name if category else "Aduan"
+    return f"{name}, {place.name}" if place else name
+
+
+def _where(complaint: Complaint) -> list[str]:
+    place = village(complaint.village_code or "")
+    lines = [f"Tempat: {place.name}, Kec. {place.district}"] if place else []
+    if complaint.place_note:
+        lines.append(f"Patokan: {complaint.place_note}")
+    return lines
+
+
+def _joined(complaint: Complaint, lines: list[str]) -> str:
+    lines = [*lines, f"Nomor aduan {format_number(complaint.public_number)}"]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _excerpt(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _EXCERPT else flat[:_EXCERPT].rsplit(" ", 1)[0] + " …"
+
+
+def _local(moment: datetime, rules: Rules) -> str:
+    return f"{moment.astimezone(rules.zone):%d-%m-%Y %H.%M} WITA"
+
+
+def _span(left: timedelta) -> str:
+    minutes = max(0, int(left.total_seconds() // 60))
+    return f"{minutes // 60} jam {minutes % 60} menit" if minutes >= 60 else f"{minutes} menit"
