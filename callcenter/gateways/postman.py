@@ -1,0 +1,94 @@
+"""Carries ids of notices from whoever wrote them to the workers, by RQ over Redis.
+
+Redis is disposable: the database holds what is due, and a letter that is lost is posted again
+by the clock's sweep. So nothing here may fail loudly, or hold anybody up.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from callcenter.store.session import Letter
+
+log = logging.getLogger("aduan24.postman")
+
+URGENT, ORDINARY, QUESTIONS = "urgent", "notices", "questions"
+#: Queues in the order in which workers empty them: an emergency never waits behind a report.
+QUEUES = (URGENT, ORDINARY, QUESTIONS)
+SEND, ASK = "callcenter.jobs.send_notice", "callcenter.jobs.ask_arrival"
+
+#: A letter is not posted again while one with the same id waits; after so many seconds it is,
+#: because the worker that took it may be dead. The claim in the database makes that harmless.
+_SAME_LETTER_S = 15
+_JOB_S = 60
+_QUICK_S = 1.0
+
+
+class Postman:
+    """Posts letters. A queue that is away is noted, never an error."""
+
+    def __init__(self, url: str) -> None:
+        self._redis: Redis = Redis.from_url(
+            url,
+            socket_timeout=_QUICK_S,
+            socket_connect_timeout=_QUICK_S,
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._away = False
+
+    def post(self, letters: Sequence[Letter]) -> None:
+        """Tell the workers of these notices."""
+        urgent = [notice_id for notice_id, is_urgent in letters if is_urgent]
+        ordinary = [notice_id for notice_id, is_urgent in letters if not is_urgent]
+        self._put(URGENT, SEND, urgent)
+        self._put(ORDINARY, SEND, ordinary)
+
+    def ask(self, notice_ids: Iterable[int]) -> None:
+        """Have the provider asked what became of these notices."""
+        self._put(QUESTIONS, ASK, list(notice_ids))
+
+    def _put(self, queue: str, function: str, notice_ids: Sequence[int]) -> None:
+        if not notice_ids:
+            return
+        try:
+            self._enqueue(queue, function, notice_ids)
+            self._away = False
+        except RedisError as error:
+            if not self._away:
+                log.warning(
+                    "the queue is away (%s); the sweep will post again", type(error).__name__
+                )
+            self._away = True
+
+    def _enqueue(self, name: str, function: str, notice_ids: Sequence[int]) -> None:
+        queue = Queue(name, connection=self._redis, serializer=JSONSerializer)
+        bucket = int(time.time()) // _SAME_LETTER_S
+        wanted = {f"{name}-{notice_id}-{bucket}": notice_id for notice_id in notice_ids}
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in wanted:
+                pipe.exists(f"rq:job:{job_id}")
+            waiting = pipe.execute()
+        queue.enqueue_many(
+            [
+                Queue.prepare_data(
+                    function,
+                    args=(notice_id,),
+                    job_id=job_id,
+                    timeout=_JOB_S,
+                    result_ttl=0,
+                    failure_ttl=3600,
+                    description=job_id,
+                )
+                for (job_id, notice_id), there in zip(wanted.items(), waiting, strict=True)
+                if not there
+            ]
+        )

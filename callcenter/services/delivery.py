@@ -1,0 +1,325 @@
+"""From the outbox to a person: claim, write the attempt down, send, write the result down.
+
+At least once to the provider's door, and once to the person: a claim is a conditional UPDATE
+with a fence that grows, so a stale worker's result is refused; an attempt whose answer was lost
+is looked up at the provider before anything is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, TransportError
+from callcenter.services import reports
+from callcenter.services.links import LinkSigner
+from callcenter.services.notices import is_due
+from callcenter.services.rules import Rules
+from callcenter.store.models import Notice, NoticeAttempt, Person
+from callcenter.store.session import Store
+
+#: After so many tries on one channel without success the next channel is tried.
+TRIES_PER_CHANNEL = 5
+_PAUSES = tuple(timedelta(seconds=s) for s in (5, 20, 60, 300))
+#: After the sending, the provider is asked so often whether the message arrived, then no more.
+_QUESTIONS = tuple(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200))
+
+
+class Clock(Protocol):
+    """Tells the present moment, aware UTC: a delivery takes time, so one `now` is not enough."""
+
+    def __call__(self) -> datetime:
+        """The present moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A notice in this worker's hands. `doubtful_since`: an earlier attempt may have arrived."""
+
+    notice_id: int
+    fence: int
+    attempt_id: int
+    channel: str
+    message: Outgoing
+    doubtful_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Carriers:
+    """The configured channels by name, in their order, and who signs the links."""
+
+    channels: Mapping[str, Channel]
+    links: LinkSigner
+
+    @classmethod
+    def of(cls, channels: Iterable[Channel], links: LinkSigner) -> Carriers:
+        """From a sequence of channels."""
+        return cls({channel.name: channel for channel in channels}, links)
+
+
+def deliver(
+    store: Store, notice_id: int, carriers: Carriers, *, clock: Clock, rules: Rules
+) -> bool:
+    """Send one notice if it is due and nobody else has it; whether this call did something.
+
+    Running it twice is harmless: the second claim finds nothing to claim.
+    """
+    with store.write() as session:
+        claim = claim_notice(session, notice_id, carriers, now=clock())
+    if claim is None:
+        return False
+    result = attempt(claim, carriers.channels[claim.channel])
+    with store.write() as session:
+        settle(session, claim, result, now=clock(), rules=rules)
+    return True
+
+
+# ---------------------------------------------------------------- claim
+
+
+def claim_notice(
+    session: Session, notice_id: int, carriers: Carriers, *, now: datetime
+) -> Claim | None:
+    """Take the notice, if it is due, and write down the attempt that is about to be made."""
+    taken = session.execute(
+        update(Notice)
+        .where(Notice.id == notice_id, is_due(now))
+        .values(state="sending", claimed_at=now, fence=Notice.fence + 1, tries=Notice.tries + 1)
+        .execution_options(synchronize_session=False)
+    )
+    if taken.rowcount != 1:  # type: ignore[attr-defined]
+        return None
+    notice = session.get_one(Notice, notice_id)
+    attempts = notice.attempts[notice.forgiven :]
+    doubtful = next((a for a in reversed(attempts) if not a.result), None)
+    address = _address(notice.person, carriers.channels, attempts, doubtful)
+    if address is None:
+        _give_up(notice)
+        return None
+    channel, to = address
+    written = NoticeAttempt(
+        notice_id=notice.id, fence=notice.fence, channel=channel, started_at=now
+    )
+    session.add(written)
+    session.flush()
+    message = _message(notice, to, carriers.links)
+    since = doubtful.started_at if doubtful else None
+    return Claim(notice.id, notice.fence, written.id, channel, message, since)
+
+
+def _address(
+    person: Person | None,
+    channels: Iterable[str],
+    attempts: Sequence[NoticeAttempt],
+    doubtful: NoticeAttempt | None,
+) -> tuple[str, str] | None:
+    """Channel and address to try now; None when every way is used up.
+
+    An attempt whose answer was lost is settled on its own channel before another is tried.
+    """
+    ways = [(name, to) for name in channels if (to := _reachable(person, name))]
+    if doubtful is not None:
+        for way in ways:
+            if way[0] == doubtful.channel:
+                return way
+    return next((way for way in ways if not _used_up(way[0], attempts)), None)
+
+
+def _reachable(person: Person | None, channel: str) -> str | None:
+    if person is None or not person.active:
+        return None
+    return {
+        "whatsapp": person.whatsapp,
+        "sms": person.phone,
+        "email": person.email,
+        "screen": person.name,
+    }[channel]
+
+
+def _used_up(channel: str, attempts: Sequence[NoticeAttempt]) -> bool:
+    own = [attempt.result for attempt in attempts if attempt.channel == channel]
+    without = sum(result in ("failed", "unsent") for result in own)
+    return "refused" in own or without >= TRIES_PER_CHANNEL
+
+
+def _message(notice: Notice, to: str, links: LinkSigner) -> Outgoing:
+    text = notice.body
+    if notice.link_id is not None:
+        text = f"{text}\n{links.url(notice.link_id)}"
+    name = notice.person.name if notice.person else ""
+    return Outgoing(notice.key, to, name, notice.subject, text)
+
+
+def _give_up(notice: Notice) -> None:
+    notice.state, notice.claimed_at = "dead", None
+    notice.error = notice.error or "no channel reaches this person"
+
+
+# ---------------------------------------------------------------- send
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of an attempt. `certain`: what became of the earlier ones is known too."""
+
+    said: Receipt | TransportError
+    certain: bool = True
+
+
+def attempt(claim: Claim, channel: Channel) -> Result:
+    """Hand the message over, unless an earlier attempt turns out to have done so."""
+    if claim.doubtful_since is not None:
+        try:
+            found = channel.find(claim.message, claim.doubtful_since)
+        except TransportError as error:
+            return Result(error, certain=False)
+        if found is not None:
+            return Result(found)
+    try:
+        return Result(channel.send(claim.message))
+    except TransportError as error:
+        return Result(error)
+
+
+# ---------------------------------------------------------------- settle
+
+
+def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rules: Rules) -> bool:
+    """Write the result down; False when another worker has taken the notice meanwhile."""
+    notice = _held(session, claim)
+    if result.certain:
+        _close_doubts(session, claim)
+    written = session.get_one(NoticeAttempt, claim.attempt_id)
+    written.finished_at = now
+    if isinstance(result.said, TransportError):
+        _failed(notice, written, result, result.said, now)
+    else:
+        written.result = "sent"
+        if notice is not None:
+            _sent(session, notice, claim.channel, result.said, now=now, rules=rules)
+    return notice is not None
+
+
+def _failed(
+    notice: Notice | None,
+    written: NoticeAttempt,
+    result: Result,
+    error: TransportError,
+    now: datetime,
+) -> None:
+    written.error = str(error)[:300]
+    if not result.certain:
+        written.result = "unsent"  # only looked; the doubt about the earlier one stays
+    elif not error.ambiguous:
+        written.result = "refused" if error.permanent else "failed"
+    if notice is not None:
+        _try_again(notice, error, now)
+
+
+def _sent(
+    session: Session,
+    notice: Notice,
+    channel: str,
+    receipt: Receipt,
+    *,
+    now: datetime,
+    rules: Rules,
+) -> None:
+    notice.state, notice.claimed_at, notice.error = "sent", None, ""
+    notice.channel, notice.provider_id = channel, receipt.provider_id[:80]
+    notice.sent_at, notice.ask_at = now, now + _QUESTIONS[0]
+    arrived(session, notice, receipt.arrival, now=now, rules=rules)
+
+
+def _held(session: Session, claim: Claim) -> Notice | None:
+    return session.scalar(
+        select(Notice)
+        .where(Notice.id == claim.notice_id, Notice.fence == claim.fence, Notice.state == "sending")
+        .with_for_update(of=Notice)
+    )
+
+
+def _close_doubts(session: Session, claim: Claim) -> None:
+    """Earlier attempts without an answer are settled: they sent nothing, or what was found now."""
+    session.execute(
+        update(NoticeAttempt)
+        .where(
+            NoticeAttempt.notice_id == claim.notice_id,
+            NoticeAttempt.id != claim.attempt_id,
+            NoticeAttempt.result == "",
+        )
+        .values(result="unsent")
+    )
+
+
+def _try_again(notice: Notice, error: TransportError, now: datetime) -> None:
+    pause = _PAUSES[min(notice.tries, len(_PAUSES)) - 1]
+    notice.state, notice.claimed_at = "queued", None
+    notice.not_before = now if error.permanent else now + pause
+    notice.error = str(error)[:300]
+
+
+def arrived(
+    session: Session, notice: Notice, arrival: Arrival, *, now: datetime, rules: Rules
+) -> None:
+    """What the provider knows of a sent notice. Reports may come late, repeated, in any order."""
+    if notice.state not in ("sent", "delivered") or notice.delivered_at is not None:
+        return
+    if arrival is Arrival.DELIVERED:
+        notice.state, notice.delivered_at, notice.ask_at = "delivered", now, None
+        reports.notice_arrived(session, notice, now=now, rules=rules)
+    elif arrival is Arrival.FAILED:
+        last = notice.attempts[-1]
+        last.result, last.error = "refused", "not delivered"
+        notice.state, notice.ask_at, notice.not_before = "queued", None, now
+        notice.error = "not delivered"
+
+
+# ---------------------------------------------------------------- ask
+
+
+def ask(store: Store, notice_id: int, carriers: Carriers, *, clock: Clock, rules: Rules) -> bool:
+    """Ask the provider whether a sent notice arrived; whether there was something to ask.
+
+    Running it twice is harmless: what is known already is not written again.
+    """
+    now = clock()
+    with store.write() as session:
+        notice = session.get(Notice, notice_id, with_for_update={"of": Notice})
+        if notice is None or notice.state != "sent" or not notice.ask_at or notice.ask_at > now:
+            return False
+        notice.ask_at = _next_question(notice, now)
+        name, provider_id = notice.channel or "", notice.provider_id or ""
+    channel = carriers.channels.get(name)
+    if channel is None:
+        return False
+    try:
+        receipt = channel.arrival(provider_id)
+    except TransportError:
+        return True  # asked again at the next time
+    with store.write() as session:
+        notice = session.get_one(Notice, notice_id, with_for_update={"of": Notice})
+        if notice.provider_id == provider_id:
+            arrived(session, notice, receipt.arrival, now=clock(), rules=rules)
+    return True
+
+
+def _next_question(notice: Notice, now: datetime) -> datetime | None:
+    """The first of the planned moments after the sending that is still to come."""
+    planned = (notice.sent_at + pause for pause in _QUESTIONS) if notice.sent_at else ()
+    return next((moment for moment in planned if moment > now), None)
+
+
+def questions_due(session: Session, now: datetime, limit: int = 200) -> Sequence[int]:
+    """Sent notices whose provider should be asked now."""
+    return session.scalars(
+        select(Notice.id)
+        .where(Notice.state == "sent", Notice.ask_at <= now)
+        .order_by(Notice.ask_at)
+        .limit(limit)
+    ).all()
