@@ -29,7 +29,13 @@ def parts_of(config: Config, path: Path, prepared: Prepared) -> list[Part]:
     parts += [_line(config, path), _web(config, path)]
     after = () if config.queue.url else ("queue",)
     parts += [
-        Part(f"worker-{n}", _own("worker", path), after=after, shows=_notice)
+        Part(
+            f"worker-{n}",
+            _own("worker", path),
+            after=after,
+            shows=_notice,
+            variables={"ADUAN24_PART": f"worker-{n}"},
+        )
         for n in range(1, config.queue.workers + 1)
     ]
     parts.append(Part("clock", _own("clock", path), after=after, shows=_loud))

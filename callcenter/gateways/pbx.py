@@ -98,7 +98,7 @@ class _Link(AMIClient):  # type: ignore[misc]  # the package has no types
                 response = replies.get(timeout=self._wait)
                 if response.is_error():
                     raise PbxUnavailable(f"AMI refused {name}")
-                events = []
+                events: list[Any] = []
                 while last_event and (not events or events[-1].name != last_event):
                     events.append(replies.get(timeout=self._wait))
             except queue.Empty:

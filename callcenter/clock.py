@@ -1,0 +1,105 @@
+"""The clock asks the database what is due, and does it; it remembers nothing itself.
+
+One is enough, several are harmless. After a kill, a sleep or an empty Redis the next turn finds
+everything that is due, takes each step once, and posts every notice again that was not sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from callcenter.gateways.postman import Postman
+from callcenter.heart import Heart
+from callcenter.services import closing, delivery, escalation, notices, tickets
+from callcenter.services.rules import Rules
+from callcenter.store.session import Store
+from callcenter.wiring import Wiring
+
+log = logging.getLogger("aduan24.clock")
+
+_AGAIN_AFTER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Periodic work as data: `work` says how much it did, and is asked again while that is > 0."""
+
+    name: str
+    every_s: float
+    work: Callable[[datetime], int]
+
+
+def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
+    """Everything that happens by itself."""
+
+    def steps(now: datetime) -> int:
+        with store.write() as session:
+            return escalation.take_due(session, now=now, rules=rules)
+
+    def wake(now: datetime) -> int:
+        with store.write() as session:
+            return tickets.wake_due(session, now=now, rules=rules)
+
+    def close(now: datetime) -> int:
+        with store.write() as session:
+            return closing.close_due(session, now=now, rules=rules)
+
+    def sweep(now: datetime) -> int:
+        with store.read() as session:
+            letters = notices.due(session, now)
+        postman.post(letters)
+        return 0
+
+    def ask(now: datetime) -> int:
+        with store.read() as session:
+            waiting = delivery.questions_due(session, now)
+        postman.ask(waiting)
+        return 0
+
+    return (
+        Duty("steps", 0.5, steps),
+        Duty("wake", 5.0, wake),
+        Duty("close", 5.0, close),
+        Duty("sweep", 2.0, sweep),
+        Duty("ask", 2.0, ask),
+    )
+
+
+class Turns:
+    """Does each duty when its time has come; times of the monotonic clock, seconds."""
+
+    def __init__(self, work: tuple[Duty, ...]) -> None:
+        self._work = work
+        self._next = dict.fromkeys((duty.name for duty in work), 0.0)
+
+    def turn(self, now: datetime, monotonic: float) -> float:
+        """One round; how long to rest after it.
+
+        A duty that fails is logged and tried again, and holds up no other.
+        """
+        for duty in self._work:
+            if monotonic >= self._next[duty.name]:
+                self._next[duty.name] = monotonic + self._pause(duty, now)
+        return max(0.0, min(self._next.values()) - monotonic)
+
+    def _pause(self, duty: Duty, now: datetime) -> float:
+        try:
+            return 0.0 if duty.work(now) else duty.every_s
+        except SQLAlchemyError as error:
+            log.error("%s: the database failed: %s", duty.name, type(error).__name__)
+            return _AGAIN_AFTER_S
+
+
+def run(wiring: Wiring, stop: threading.Event) -> None:
+    """Turn until `stop` is set."""
+    turns = Turns(duties(wiring.store, wiring.postman, wiring.rules))
+    with Heart(wiring.store, "clock"):
+        while not stop.is_set():
+            stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

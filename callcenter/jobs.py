@@ -1,0 +1,124 @@
+"""The workers' side of the queue: ids in, one service call each.
+
+Nothing exists only in the queue. A job that is lost is posted again by the clock, a job that
+runs twice finds nothing to claim.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from datetime import UTC, datetime
+from functools import cached_property
+
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, SimpleWorker
+from rq.serializers import JSONSerializer
+
+from callcenter.gateways.postman import QUEUES
+from callcenter.heart import Heart
+from callcenter.services import delivery
+from callcenter.services.delivery import Carriers
+from callcenter.wiring import Wiring
+
+log = logging.getLogger("aduan24.worker")
+
+_AGAIN_AFTER_S = 0.5
+_RESULT_TTL_S = 0
+
+
+class _Bench:
+    """What the jobs of this process work with; set once, by `work`."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+
+    @cached_property
+    def carriers(self) -> Carriers:
+        return Carriers.of(self.wiring.channels, self.wiring.links)
+
+
+_bench: _Bench | None = None
+
+
+def _here() -> _Bench:
+    if _bench is None:
+        raise RuntimeError("jobs run in `aduan24 worker` only")
+    return _bench
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def send_notice(notice_id: int) -> None:
+    """Send one notice.
+
+    Running it twice is harmless: the notice is claimed by a conditional UPDATE, and a second
+    claim finds it sent, or in the hands of the first.
+    """
+    bench = _here()
+    delivery.deliver(
+        bench.wiring.store, notice_id, bench.carriers, clock=_now, rules=bench.wiring.rules
+    )
+
+
+def ask_arrival(notice_id: int) -> None:
+    """Ask the provider whether a notice arrived.
+
+    Running it twice is harmless: a question has its time, and an answer is written once.
+    """
+    bench = _here()
+    delivery.ask(
+        bench.wiring.store, notice_id, bench.carriers, clock=_now, rules=bench.wiring.rules
+    )
+
+
+def employ(wiring: Wiring) -> None:
+    """Let the jobs of this process work with `wiring`."""
+    global _bench  # noqa: PLW0603 (RQ calls plain functions)
+    _bench = _Bench(wiring)
+
+
+class _Worker(SimpleWorker):
+    """Runs jobs in this process: each is one claim and one request with a time limit of its own.
+
+    One that brings the process down takes no other along: what it had claimed is due again when
+    its lease ends, and everything else is in the database.
+    """
+
+
+def work(wiring: Wiring) -> None:
+    """Send notices until SIGTERM or SIGINT; waits for the queue when it is away."""
+    employ(wiring)
+    stop = threading.Event()
+    part = os.environ.get("ADUAN24_PART", "worker")
+    with Heart(wiring.store, part):
+        while not stop.is_set():
+            _listen(wiring.config.queue.redis_url, stop)
+
+
+def _listen(url: str, stop: threading.Event) -> None:
+    """One worker's life: until it is asked to stop, or the queue goes away."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        connection: Redis = Redis.from_url(url, socket_connect_timeout=1)
+        connection.ping()
+        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in QUEUES]
+        worker = _Worker(
+            queues,
+            connection=connection,
+            serializer=JSONSerializer,
+            default_result_ttl=_RESULT_TTL_S,
+            default_worker_ttl=30,
+            maintenance_interval=60,
+        )
+        worker.work(logging_level="WARNING")
+        stop.set()  # it returns only when it was asked to
+    except RedisError as error:
+        log.warning("the queue is away: %s", type(error).__name__)
+        stop.wait(_AGAIN_AFTER_S)

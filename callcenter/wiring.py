@@ -1,0 +1,191 @@
+"""The only place that builds everything: from the configuration to what the doors work with.
+
+Nothing is connected here; each part is made when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets as random
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+from callcenter.config import Config, Secrets
+from callcenter.domain.complaint import Urgency
+from callcenter.gateways import asterisk
+from callcenter.gateways.asterisk import AsteriskSettings
+from callcenter.gateways.channel import Channel
+from callcenter.gateways.pbx import Pbx
+from callcenter.gateways.postman import Postman
+from callcenter.gateways.screen import Screen
+from callcenter.services.links import LinkSigner
+from callcenter.services.rules import Rules
+from callcenter.store.session import Store, make_engine
+from ivr.asterisk import LineSettings
+from ivr.menu import Limits
+from ivr.prompts import text_hash, texts
+from ivr.spool import Spool
+
+#: Addresses that no stranger on the internet has (RFC 1918, RFC 1122).
+_PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+_LOOPBACK = ("127.0.0.1",)
+
+
+class Wiring:
+    """Everything that one process needs, built from its configuration."""
+
+    def __init__(self, config: Config, secrets: Secrets) -> None:
+        self.config, self.secrets = config, secrets
+        self.rules = rules_of(config)
+
+    # ------------------------------------------------------------ data
+
+    @cached_property
+    def store(self) -> Store:
+        """The database; notices written in a transaction are posted to the workers after it."""
+        return Store(make_engine(self.config.storage.database), posted=self.postman.post)
+
+    @cached_property
+    def postman(self) -> Postman:
+        """The queue between whoever writes a notice and the workers who send it."""
+        return Postman(self.config.queue.redis_url)
+
+    @cached_property
+    def secret_key(self) -> str:
+        """Signs sessions and links; made at the first start, the same for every process."""
+        return kept_secret(self.config.storage.state / "secret.key")
+
+    @cached_property
+    def links(self) -> LinkSigner:
+        """Signs officers' links."""
+        return LinkSigner(self.secret_key, self.config.web.public_url)
+
+    # ------------------------------------------------------------ people
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """The ways a notice may take, in the configured order."""
+        return tuple(self._channel(name) for name in self.config.notices.channels)
+
+    def _channel(self, name: str) -> Channel:
+        notices = self.config.notices
+        if name == "screen":
+            return Screen()
+        if name == "email" and notices.smtp:
+            from callcenter.gateways.smtp import Mail  # noqa: PLC0415 (only where it is used)
+
+            return Mail(notices.smtp, self.secrets.smtp_password)
+        if notices.twilio and self.secrets.twilio_auth_token:
+            from callcenter.gateways.twilio import TwilioMessages  # noqa: PLC0415 (slow to import)
+
+            return TwilioMessages(name, notices.twilio, self.secrets.twilio_auth_token)
+        raise ValueError(f"notices.channels: {name!r} is not set up")  # load() refuses it first
+
+    # ------------------------------------------------------------ the line
+
+    @property
+    def spool(self) -> Spool:
+        """Where the line leaves what it heard."""
+        recordings = self.config.storage.recordings
+        return Spool(recordings / "spool", recordings / "quarantine")
+
+    @property
+    def numbers_folder(self) -> Path:
+        """The public numbers that are reserved for the exchange, and how many are gone."""
+        return self.config.storage.state / "numbers"
+
+    @cached_property
+    def asterisk_settings(self) -> AsteriskSettings:
+        """What the exchange's configuration is rendered from."""
+        config, line, recording = self.config, self.config.line, self.config.line.recording
+        trunk = None
+        if line.trunk and self.secrets.trunk_secret:
+            trunk = asterisk.Trunk(
+                line.trunk.host, line.trunk.user, self.secrets.trunk_secret, line.trunk.port
+            )
+        return AsteriskSettings(
+            node=line.node,
+            state=config.storage.state / "asterisk",
+            spool=self.spool.folder,
+            prompts=config.storage.recordings / "prompts" / "id",
+            numbers=self.numbers_folder,
+            ami_secret=kept_secret(config.storage.state / "ami.secret"),
+            sip_port=line.sip_port,
+            sip_bind=line.bind,
+            sip_allow=_LOOPBACK if line.bind in _LOOPBACK else _PRIVATE,
+            rtp_first=line.rtp_first,
+            rtp_last=line.rtp_last,
+            ami_port=line.ami_port,
+            agi_port=line.agi_port,
+            consent_version=self._consent_version,
+            record_seconds=recording.max_seconds,
+            silence_seconds=recording.silence_seconds,
+            trunk=trunk,
+        )
+
+    @property
+    def _consent_version(self) -> str:
+        spoken = texts("id", self.config.storage.retention_days)["welcome_consent"]
+        return text_hash(spoken)[:12]
+
+    @property
+    def line_settings(self) -> LineSettings:
+        """What the application's side of a call needs to know."""
+        config, line, recording = self.config, self.config.line, self.config.line.recording
+        return LineSettings(
+            spool=self.spool.folder,
+            quarantine=self.spool.quarantine_folder,
+            prompts=config.storage.recordings / "prompts",
+            port=line.agi_port,
+            retention_days=config.storage.retention_days,
+            limits=Limits(
+                complaint_s=recording.max_seconds,
+                complaint_silence_s=recording.silence_seconds,
+                short_s=recording.short_max_seconds,
+                short_silence_s=recording.short_silence_seconds,
+                speech_s=recording.silent_below_seconds,
+            ),
+            max_call_s=float(line.max_call_seconds),
+        )
+
+    def pbx(self) -> Pbx:
+        """A connection to the exchange's manager; the caller starts and stops it."""
+        settings = self.asterisk_settings
+        return Pbx(port=settings.ami_port, user=settings.ami_user, secret=settings.ami_secret)
+
+
+def rules_of(config: Config) -> Rules:
+    """What the services need of the configuration."""
+    return Rules(
+        window_length=config.window_length,
+        ladders={urgency: config.steps(urgency) for urgency in Urgency},
+        night=config.night,
+        zone=config.programme.zone,
+        categories=config.routing,
+        link_lifetime=timedelta(days=config.web.link_days),
+        closing_after=config.window.closing_after / config.window.time_scale,
+        programme_name=config.programme.name,
+    )
+
+
+def kept_secret(path: Path) -> str:
+    """The secret in this file, made when it is missing; of two who make it at once, one wins.
+
+    Readable by the owner alone from the first byte, and never half-written.
+    """
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(random.token_urlsafe(32))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="ascii").strip()
