@@ -1,0 +1,115 @@
+"""Redis is the postman, not the memory: emptied, killed or absent, every notice still leaves."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+
+from callcenter.store.models import Notice
+from tests.faults.conftest import MakeSite
+from tests.faults.deployment import Site, until
+
+pytestmark = pytest.mark.timeout(240)
+
+PROMPT = timedelta(seconds=2)
+RECOVERED = timedelta(seconds=15)
+
+
+@pytest.fixture
+def running(site: MakeSite) -> Site:
+    """Queue, two workers and the clock; ready when a first notice has gone through."""
+    here = site(enabled="false")
+    for part in ("queue", "worker", "worker", "clock"):
+        here.start(part)
+    here.ticket(1)
+    until(lambda: _all_handed_over(here), 30, "a first notice leaves")
+    return here
+
+
+def _waits(here: Site) -> list[timedelta]:
+    """From the commit of the dispatch until the notice was handed to the provider."""
+    with here.store.read() as session:
+        return [
+            (n.sent_at or datetime.max.replace(tzinfo=UTC)) - n.created_at
+            for n in session.scalars(select(Notice).order_by(Notice.id))
+        ]
+
+
+def _all_handed_over(here: Site) -> bool:
+    with here.store.read() as session:
+        states = set(session.scalars(select(Notice.state)))
+    return bool(states) and states <= {"sent", "delivered"}
+
+
+def _once(here: Site) -> bool:
+    with here.store.read() as session:
+        return all(len(n.attempts) == 1 for n in session.scalars(select(Notice)))
+
+
+def _redis(here: Site) -> Redis:
+    return Redis.from_url(here.config.queue.redis_url)
+
+
+def test_a_notice_leaves_within_two_seconds(running: Site) -> None:
+    for serial in range(2, 22):
+        running.ticket(serial)
+        time.sleep(0.05)
+    until(lambda: _all_handed_over(running), 15)
+    waits = _waits(running)[1:]
+    print(f"dispatch to provider: longest {max(waits).total_seconds():.2f} s of {len(waits)}")
+    assert max(waits) <= PROMPT
+    assert _once(running)
+
+
+def test_emptied_at_any_moment_it_takes_seconds_longer(running: Site) -> None:
+    stop = threading.Event()
+    flusher = threading.Thread(target=_flush_until, args=(_redis(running), stop.is_set))
+    flusher.start()
+    for serial in range(2, 42):
+        running.ticket(serial)
+    stop.set()
+    flusher.join()
+    _redis(running).flushall()
+    until(lambda: _all_handed_over(running), 30)
+    waits = _waits(running)[1:]
+    print(f"with the queue emptied: longest {max(waits).total_seconds():.2f} s of {len(waits)}")
+    assert max(waits) <= RECOVERED
+    assert _once(running)
+
+
+def _flush_until(redis: Redis, over: Callable[[], bool]) -> None:
+    chance = random.Random(4)
+    while not over():
+        redis.flushall()
+        time.sleep(chance.uniform(0, 0.05))
+
+
+def test_killed_and_started_empty_nothing_is_forgotten(running: Site) -> None:
+    queue = running.processes[0]
+    queue.kill()
+    for serial in range(2, 12):
+        running.ticket(serial)  # the dispatch itself does not wait for the queue
+    queue.start()
+    until(lambda: _all_handed_over(running), 30)
+    assert _once(running)
+
+
+def test_a_worker_killed_with_a_notice_in_hand_is_followed_by_another(site: MakeSite) -> None:
+    here = site(enabled="false")
+    here.ticket(1)
+    with here.store.write() as session:  # as a worker leaves it that died after its claim
+        notice = session.scalars(select(Notice)).one()
+        notice.state, notice.fence = "sending", 7
+        notice.claimed_at = datetime.now(UTC) - timedelta(seconds=43)
+    for part in ("queue", "worker", "clock"):
+        here.start(part)
+    until(lambda: _all_handed_over(here), 30)
+    with here.store.read() as session:
+        assert session.scalars(select(Notice.fence)).one() == 8
