@@ -8,50 +8,24 @@ site.store, site.rules             # the same database as the processes'
 
 from __future__ import annotations
 
-import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from callcenter.config import load, read_secrets
 from callcenter.config.template import rendered
 from callcenter.gateways import valkey
-from callcenter.instance import Port, taken_ports
 from callcenter.services import desk, directory, dispatch
 from callcenter.services.intake import Clip, HeardCall, file_call
 from callcenter.store.migrate import upgrade
 from callcenter.wiring import Wiring
 from ivr.numbers import make_number
-
-ROOT = Path(__file__).resolve().parents[2]
-_BLOCK = 210
-T = TypeVar("T")
-
-
-def until(condition: Callable[[], T], seconds: float, what: str = "") -> T:
-    """Wait until `condition()` is true and return it; AssertionError after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
-        time.sleep(0.02)
-    return value
-
-
-def free_block() -> int:
-    """The first of 210 ports that nobody holds now."""
-    for _ in range(100):
-        first = random.SystemRandom().randrange(20000, 60000, _BLOCK)
-        if not taken_ports(Port("x", "127.0.0.1", first + n) for n in range(5)):
-            return first
-    raise AssertionError("no block of ports is free")
+from tests.running import ROOT, free_block, until
 
 
 @dataclass
@@ -122,7 +96,7 @@ class Site:
         process = Process(command, self.folder / f"{part}.out")
         self.processes.append(process)
         if part == "queue":
-            until(lambda: valkey.answers(self.config.queue.port), 10, "the queue answers")
+            until(lambda: valkey.answers(self.config.queue.port), 10)
         return process
 
     def close(self) -> None:
@@ -178,12 +152,3 @@ class Site:
                 now=datetime.now(UTC),
                 rules=self.rules,
             ).id
-
-
-def survives(pid: int) -> bool:
-    """Whether a process still runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from callcenter.store.models import Escalation, History, Notice, Ticket
 from tests.faults.conftest import MakeSite
-from tests.faults.deployment import Process, Site, until
+from tests.faults.deployment import Process, Site
+from tests.running import until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -36,7 +37,7 @@ def test_every_step_once_and_on_time_while_the_clock_is_killed(site: MakeSite) -
         clock.kill()
         clock.start()
         births.append(datetime.now(UTC))
-    until(lambda: not _left(here), 120, "every step is taken")
+    until(lambda: not _left(here), 120)
     clock.stop()
 
     expected = {step.key for step in here.rules.ladders["report"] if step.clock == "dispatched"}
@@ -72,7 +73,7 @@ def test_two_clocks_at_once_take_each_step_once(site: MakeSite) -> None:
     here = site(time_scale=8640, enabled="false")  # 24 hours in 10 seconds
     tickets = [here.ticket(serial) for serial in range(10)]
     clocks: list[Process] = [here.start("clock"), here.start("clock")]
-    until(lambda: not _left(here), 60, "every step is taken")
+    until(lambda: not _left(here), 60)
     for clock in clocks:
         clock.stop()
     with here.store.read() as session:

@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from callcenter.store.models import Notice
 from tests.faults.conftest import MakeSite
-from tests.faults.deployment import Site, until
+from tests.faults.deployment import Site
+from tests.running import until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -29,7 +30,7 @@ def running(site: MakeSite) -> Site:
     for part in ("queue", "worker", "worker", "clock"):
         here.start(part)
     here.ticket(1)
-    until(lambda: _all_handed_over(here), 30, "a first notice leaves")
+    until(lambda: _all_handed_over(here), 30)
     return here
 
 
