@@ -83,6 +83,7 @@ NOTICE_STATES: dict[str, LazyString] = {
     "dead": _l("Gagal"),
     "refused": _l("Ditolak"),
     "failed": _l("Gagal"),
+    "unsent": _l("Tidak terkirim"),
     "": _l("Belum jelas"),
 }
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint, flash, redirect, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
 
+from callcenter.services import notices
+from callcenter.services.errors import Refused
 from callcenter.store import queries
 from callcenter.store.models import Notice
 from callcenter.web.access import needs
-from callcenter.web.context import reading, wiring
+from callcenter.web.context import me, now, reading, wiring, writing
 from callcenter.web.inbox import before, fragment, seen
 
 door = Blueprint("messages", __name__)
@@ -33,6 +37,19 @@ def index() -> str:
     )
     seen("messages", "messages_seen")
     return page
+
+
+@door.post("/messages/<int:notice_id>/resend")
+@needs("resend_messages")
+def resend(notice_id: int) -> Response:
+    """Try a message that failed once more, over every way."""
+    try:
+        with writing() as db:
+            notices.resend(db, notice_id, actor=me().username, now=now())
+        flash(_("Pesan dikirim ulang."), "ok")
+    except Refused as error:
+        flash(_(error.message), "bad")
+    return redirect(url_for("messages.index"))
 
 
 def link_of(notice: Notice) -> str | None:

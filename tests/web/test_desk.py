@@ -236,3 +236,18 @@ def test_messages_show_links_in_the_sample_only(
     assert 'href="/p/' in supervisor.get("/messages").text
     wired.config = wired.config.model_copy(update={"sample": False})
     assert 'href="/p/' not in supervisor.get("/messages").text
+
+
+def test_a_message_that_failed_is_sent_again_by_one_button(
+    as_user: Callable[[str], FlaskClient], wired: Wiring, a_ticket: Callable[..., Sent]
+) -> None:
+    a_ticket()
+    with wired.store.write() as db:
+        notice = db.get_one(Notice, 1)
+        notice.state, notice.error = "dead", "no channel reaches this person"
+    supervisor = as_user("supervisor")
+    assert "Kirim ulang" in supervisor.get("/messages").text
+    post(supervisor, "/messages/1/resend", page="/messages")
+    with wired.store.read() as db:
+        assert db.get_one(Notice, 1).state == "queued"
+    assert "Kirim ulang" not in supervisor.get("/messages").text

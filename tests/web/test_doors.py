@@ -37,6 +37,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "tickets.ticket": ("GET", "/tickets/{t}", EVERYONE),
     "tickets.photo": ("GET", "/tickets/{t}/photos/1.jpg", EVERYONE),
     "messages.index": ("GET", "/messages", {SUPERVISOR, ADMIN}),
+    "messages.resend": ("POST", "/messages/1/resend", {SUPERVISOR, ADMIN}),
     "recordings.play": ("GET", "/recordings/{r}.wav", DESK),
     "events.stream": ("GET", "/events", EVERYONE),
     "health.healthz": ("GET", "/healthz", PUBLIC),
