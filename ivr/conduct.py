@@ -7,17 +7,25 @@ Shared by every line that holds a call from its beginning to its end (`ivr.aster
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from ivr.flow import (
     Ask,
+    Bridge,
+    Connected,
     Event,
     Failed,
     Finish,
     FlowState,
+    Found,
+    Gather,
     HungUp,
+    Language,
     Listen,
+    Lookup,
+    NotFound,
     Note,
     Play,
     Played,
@@ -25,15 +33,20 @@ from ivr.flow import (
     ReadNumber,
     Record,
     Recorded,
+    Spelled,
     Started,
     step,
 )
-from ivr.menu import Menu
+from ivr.nodes import Menu
 from ivr.spool import NotInSpool, Spool
 
 log = logging.getLogger("aduan24.line")
 
-Performance = Play | Ask | Record | Listen | ReadNumber
+Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Bridge
+
+#: Looks a complaint up: number (empty: by the caller's own telephone), PIN. May raise anything:
+#: the caller is told that it is not available now, and can record.
+Inquiry = Callable[[str, str], Found | NotFound]
 _STATUS = {"key": "DTMF", "silence": "SILENCE", "timeout": "TIMEOUT", "hangup": "HANGUP"}
 
 
@@ -45,6 +58,9 @@ class Line(Protocol):
 
     def noted(self, note: Note) -> None:
         """A fact that the line may want to tell its exchange; must not fail on a hang-up."""
+
+    def speak(self, language: str) -> None:
+        """From here on prompts are in this language."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +78,19 @@ class Log:
             log.error("call %s: sidecar line %s not written: %s", self.call_id, key, error)
 
 
-def conduct(line: Line, sidecar: Log, menu: Menu, started: Started, consent: str) -> Finish:
+def nobody_asks(_number: str, _pin: str) -> NotFound:
+    """The inquiry of a line that has no complaints to look up."""
+    return NotFound()
+
+
+def conduct(
+    line: Line,
+    sidecar: Log,
+    menu: Menu,
+    started: Started,
+    consent: str,
+    inquiry: Inquiry = nobody_asks,
+) -> Finish:
     """Walk one call through the menu to its end. `consent` is the version of the consent's text.
 
     Whatever `line` raises passes through: the caller belongs to the exchange's fallback then.
@@ -76,11 +104,10 @@ def conduct(line: Line, sidecar: Log, menu: Menu, started: Started, consent: str
         for action in actions:
             if isinstance(action, Finish):
                 return action
-            if isinstance(action, Note):
-                sidecar.write(action.key, consent if action.key == "consent" else action.value)
-                line.noted(action)
+            if isinstance(action, Note | Language):
+                _tell(line, sidecar, action, consent)
                 continue
-            event = line.perform(action)
+            event = _do(line, action, inquiry)
             _log_event(sidecar, event)
             if isinstance(event, HungUp | Failed):
                 break
@@ -90,13 +117,39 @@ def _as_event(started: Started) -> Event:
     return started
 
 
+def _tell(line: Line, sidecar: Log, action: Note | Language, consent: str) -> None:
+    if isinstance(action, Language):
+        sidecar.write("language", action.code)
+        line.speak(action.code)
+        return
+    sidecar.write(action.key, consent if action.key == "consent" else action.value)
+    line.noted(action)
+
+
+def _do(line: Line, action: Performance | Lookup, inquiry: Inquiry) -> Event:
+    if not isinstance(action, Lookup):
+        return line.perform(action)
+    try:
+        return inquiry(action.number, action.pin)
+    except Exception as error:  # whatever is wrong with the desk, the caller can still record
+        log.error("an inquiry failed: %s", type(error).__name__)
+        return Failed("the inquiry failed")
+
+
 def _log_event(sidecar: Log, event: Event) -> None:
+    """What happened, without what was typed: PINs and numbers are nobody's business here."""
     match event:
         case Pressed(key) | Played(str(key)):
             sidecar.write("key", key)
+        case Spelled(digits):
+            sidecar.write("typed", str(len(digits)))
         case Recorded(clip, seconds, speech, ended_by):
             sidecar.write("clip", f"{sidecar.call_id}_{clip}.wav")
             sidecar.write("clip_status", _STATUS.get(ended_by, ended_by.upper()))
             sidecar.write("speech", f"{clip} {speech:.2f} of {seconds:.2f}")
+        case Connected(talked):
+            sidecar.write("connected", "talked" if talked else "nobody")
+        case Found() | NotFound():
+            sidecar.write("inquiry", type(event).__name__.lower())
         case Failed(reason):
             sidecar.write("failed", reason)

@@ -1,26 +1,35 @@
-"""The tree as data: what is said, which keys there are, where each leads.
+"""The hotline's tree as data: what is said, which keys there are, where each leads.
 
-One table makes prompts, choices and actions; `ivr.flow` walks it and knows no node by name.
-Speaking alone is enough: silence leads from every node towards a filed complaint, and every
-key is a shortcut. Standard library only.
+One table makes prompts, choices and actions; `ivr.flow` walks it. Speaking alone is enough:
+silence leads from every place towards a filed complaint, and every key is a shortcut. The
+emergency key works in every place. Standard library only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 
-ANY_KEY = "0123456789*#"
+from ivr.nodes import (
+    EMERGENCY,
+    Choose,
+    Connect,
+    End,
+    Fork,
+    Go,
+    Hear,
+    Menu,
+    Outcome,
+    Relay,
+    Say,
+    Seek,
+    Speak,
+    Spell,
+    Take,
+    Tell,
+)
 
-
-class Outcome(StrEnum):
-    """How a call ended, as the flow saw it. What is on disk decides whether it is a complaint."""
-
-    FILED = "filed"
-    SILENT = "silent"
-    HUNG_UP = "hung_up"
-    FAILED = "failed"
+#: Language keys in the order in which the line offers them.
+LANGUAGES = {"1": "id", "2": "ban", "3": "en"}
 
 
 @dataclass(frozen=True)
@@ -34,110 +43,92 @@ class Limits:
     complaint_silence_s: int = 4
     short_s: int = 10
     short_silence_s: int = 2
+    language_wait_s: float = 2.0
+    menu_wait_s: float = 3.0
+    again_wait_s: float = 2.0
     review_wait_s: float = 4.0
+    digit_wait_s: float = 5.0
+    emergency_ring_s: float = 40.0
+    queue_round_s: float = 30.0
+    queue_rounds: int = 20
     retakes: int = 3
     listens: int = 5
+    repeats: int = 5
+    forgiven: int = 2
     heard_nothing: int = 2
+    status_tries: int = 3
     speech_s: float = 0.5
+    operators: bool = False
+    emergency: bool = False
 
 
-@dataclass(frozen=True)
-class Go:
-    """An edge. After `at_most` uses in one call it leads to `otherwise` instead.
-
-    `kept` is where it leads, once used up, if a complaint with speech exists already.
-    `note` is a (key, value) pair for the call's sidecar.
-    """
-
-    to: str
-    at_most: int | None = None
-    otherwise: str = ""
-    kept: str = ""
-    note: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Node:
-    """What every node has; a hang-up is an ordinary way out of each of them."""
-
-    on_hangup: str = field(default="hung_up", kw_only=True)
-    on_failure: Go = field(default=Go("failed"), kw_only=True)
-
-
-@dataclass(frozen=True)
-class Say(Node):
-    """Speak, then go on. A key cuts an interruptible text short. `note` is written once heard."""
-
-    prompts: tuple[str, ...]
-    then: Go
-    interruptible: bool = True
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Choose(Node):
-    """Speak and wait `wait_s` seconds for one of `keys`; silence and other keys lead on as well."""
-
-    prompts: tuple[str, ...]
-    keys: Mapping[str, Go]
-    silence: Go
-    other: Go
-    wait_s: float
-
-
-@dataclass(frozen=True)
-class Take(Node):
-    """Beep and record a clip of `kind`; any key, `silence_s` of silence or `max_s` ends it."""
-
-    kind: str
-    max_s: int
-    silence_s: int
-    speech_s: float
-    spoken: Go
-    silent: Go
-
-
-@dataclass(frozen=True)
-class Hear(Node):
-    """Play the caller's own latest complaint back; a key cuts it short."""
-
-    then: Go
-
-
-@dataclass(frozen=True)
-class Tell(Node):
-    """Read the public number digit by digit, in pairs, after `intro`.
-
-    `without` is said instead when this call has no number.
-    """
-
-    intro: str
-    without: Go
-    then: Go
-    interruptible: bool = False
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class End(Node):
-    """The call is over."""
-
-    outcome: Outcome
-
-
-AnyNode = Say | Choose | Take | Hear | Tell | End
-Menu = Mapping[str, AnyNode]
-START = "welcome"
+#: Where a call begins, by the line's mode (`Started.mode`).
+ENTRIES = {
+    "normal": "language",
+    "announcement": "announcement",
+    "emergency_only": "emergency_only",
+    "limited": "limited",
+}
 GO_RECORD = Go("record_complaint")  # a prompt that cannot be played is no reason not to record
 
 
 def build_menu(limits: Limits = Limits()) -> Menu:
     """The menu of the complaint line."""
+    return {
+        **_welcome(limits),
+        **_report(limits),
+        **_number(limits),
+        **_status(limits),
+        **_operator(limits),
+        **_emergency(limits),
+        "goodbye_silent": Say(("goodbye_silent",), Go("silent"), on_failure=Go("silent")),
+        "end": End(Outcome.FILED),
+        "served": End(Outcome.SERVED),
+        "silent": End(Outcome.SILENT),
+        "hung_up": End(Outcome.HUNG_UP),
+        "failed": End(Outcome.FAILED),
+    }
+
+
+def _welcome(limits: Limits) -> Menu:
+    """Announcement, language, consent, menu."""
+    return {
+        "announcement": Say(("announcement",), Go("language"), on_failure=Go("language")),
+        "emergency_only": Say(("emergency_only",), Go("welcome"), on_failure=Go("welcome")),
+        "limited": Say(("welcome",), Go("welcome"), on_failure=Go("welcome")),
+        "language": Choose(
+            ("welcome", *(f"language_{name}" for name in LANGUAGES.values())),
+            {key: Go(f"in_{name}") for key, name in LANGUAGES.items()},
+            silence=Go("in_id"),
+            other=Go("in_id"),
+            wait_s=limits.language_wait_s,
+            on_failure=Go("in_id"),
+        ),
+        **{f"in_{name}": Speak(name, Go("welcome")) for name in LANGUAGES.values()},
+        "welcome": Say(("welcome_consent",), Go("hurried"), interruptible=False, note="consent"),
+        "hurried": Fork("limited", yes=Go("ask_complaint"), no=Go("menu")),
+        "menu": _main_menu(("menu",), limits.menu_wait_s, limits),
+        "menu_again": _main_menu(("menu_again",), limits.again_wait_s, limits),
+    }
+
+
+def _main_menu(prompts: tuple[str, ...], wait_s: float, limits: Limits) -> Choose:
+    """A wrong and a missing key are forgiven alike; then the call goes on to recording."""
+    again = Go("menu_again", limits.forgiven, otherwise="ask_complaint", counter="forgiven")
+    return Choose(
+        prompts,
+        {"1": Go("ask_complaint"), "2": Go("ask_number"), "0": Go("operators")},
+        silence=again,
+        other=again,
+        wait_s=wait_s,
+        on_failure=Go("ask_complaint"),
+    )
+
+
+def _report(limits: Limits) -> Menu:
+    """Complaint, review, name, village, a number to call back."""
     accept = Go("ask_name", note=("review", "accepted"))
     return {
-        "welcome": Say(
-            ("welcome_consent",), Go("ask_complaint"), interruptible=False, note="consent"
-        ),
         "ask_complaint": Say(("ask_complaint",), Go("record_complaint"), on_failure=GO_RECORD),
         "record_complaint": Take(
             "complaint",
@@ -168,23 +159,19 @@ def build_menu(limits: Limits = Limits()) -> Menu:
         "ask_again": Say(("ask_complaint",), Go("record_complaint"), on_failure=GO_RECORD),
         "ask_name": Say(("ask_name",), Go("record_name"), on_failure=Go("ask_village")),
         "record_name": _short("name", limits, Go("ask_village")),
-        "ask_village": Say(("ask_village",), Go("record_village"), on_failure=Go("tell_number")),
-        "record_village": _short("village", limits, Go("tell_number")),
-        "tell_number": Tell("number_intro", Go("no_number"), Go("tell_again"), note="number_heard"),
-        "tell_again": Tell(
-            "number_again",
-            Go("thanks"),
-            Go("thanks"),
-            interruptible=True,
-            on_failure=Go("thanks"),
+        "ask_village": Say(("ask_village",), Go("record_village"), on_failure=Go("reachable")),
+        "record_village": _short("village", limits, Go("reachable")),
+        "reachable": Fork("caller_known", yes=Go("tell_number"), no=Go("ask_phone")),
+        "ask_phone": Spell(
+            "phone",
+            ("ask_phone",),
+            least=7,
+            most=14,
+            wait_s=limits.digit_wait_s,
+            given=Go("tell_number"),
+            missing=Go("tell_number"),
+            on_failure=Go("tell_number"),
         ),
-        "no_number": Say(("no_number",), Go("thanks"), on_failure=Go("thanks")),
-        "thanks": Say(("thanks",), Go("end"), on_failure=Go("end")),
-        "goodbye_silent": Say(("goodbye_silent",), Go("silent"), on_failure=Go("silent")),
-        "end": End(Outcome.FILED),
-        "silent": End(Outcome.SILENT),
-        "hung_up": End(Outcome.HUNG_UP),
-        "failed": End(Outcome.FAILED),
     }
 
 
@@ -194,49 +181,136 @@ def _short(kind: str, limits: Limits, then: Go) -> Take:
     )
 
 
-def edges(node: AnyNode) -> Iterator[Go]:
-    """Every way out of a node, the hang-up's and the failure's included."""
-    if isinstance(node, End):
-        return
-    yield Go(node.on_hangup)
-    yield node.on_failure
-    for value in vars(node).values():
-        if isinstance(value, Go) and value is not node.on_failure:
-            yield value
-        elif isinstance(value, Mapping):
-            yield from value.values()
+def _number(limits: Limits) -> Menu:
+    """The number, twice; once more on a key."""
+    return {
+        "tell_number": Tell("number_intro", Go("no_number"), Go("tell_again"), note="number_heard"),
+        "tell_again": Tell(
+            "number_again",
+            Go("thanks"),
+            Go("repeat"),
+            interruptible=True,
+            pin="pin_intro",
+            on_failure=Go("thanks"),
+        ),
+        "repeat": Choose(
+            ("repeat",),
+            {"1": Go("tell_again", limits.repeats, otherwise="thanks")},
+            silence=Go("thanks"),
+            other=Go("thanks"),
+            wait_s=limits.again_wait_s,
+            on_failure=Go("thanks"),
+        ),
+        "no_number": Say(("no_number",), Go("thanks"), on_failure=Go("thanks")),
+        "thanks": Say(("thanks",), Go("end"), on_failure=Go("end")),
+    }
 
 
-def mistakes(menu: Menu) -> list[str]:
-    """What is wrong with a menu: targets that do not exist, circles that nothing bounds."""
-    found = [
-        f"{name}: leads to {target!r}, which does not exist"
-        for name, node in menu.items()
-        for edge in edges(node)
-        for target in (edge.to, edge.otherwise, edge.kept)
-        if target and target not in menu
-    ]
-    found += [
-        f"{name}: at most {edge.at_most} times, but no `otherwise`"
-        for name, node in menu.items()
-        for edge in edges(node)
-        if edge.at_most is not None and not edge.otherwise
-    ]
-    return found or _circles(menu)
+def _status(limits: Limits) -> Menu:
+    """What became of a complaint: number and PIN, or this telephone and PIN."""
+    return {
+        "ask_number": Spell(
+            "number",
+            ("ask_number",),
+            least=8,
+            most=8,
+            wait_s=limits.digit_wait_s,
+            given=Go("ask_pin"),
+            missing=Go("ask_pin"),
+            on_failure=Go("ask_complaint"),
+        ),
+        "ask_pin": Spell(
+            "pin",
+            ("ask_pin",),
+            least=4,
+            most=4,
+            wait_s=limits.digit_wait_s,
+            given=Go("seek"),
+            missing=Go("not_found"),
+            on_failure=Go("ask_complaint"),
+        ),
+        "seek": Seek(
+            found=Go("status"), unknown=Go("not_found"), on_failure=Go("status_unavailable")
+        ),
+        "status": Relay(Go("status_end"), on_failure=Go("status_unavailable")),
+        "status_end": Choose(
+            ("status_end",),
+            {
+                "1": Go("ask_complaint"),
+                "2": Go("status", limits.repeats, otherwise="goodbye"),
+                "0": Go("operators"),
+            },
+            silence=Go("goodbye"),
+            other=Go("goodbye"),
+            wait_s=limits.menu_wait_s,
+            on_failure=Go("goodbye"),
+        ),
+        "not_found": Say(
+            ("not_found",),
+            Go("ask_number", limits.status_tries - 1, otherwise="ask_complaint"),
+            on_failure=Go("ask_complaint"),
+        ),
+        "status_unavailable": Say(
+            ("status_unavailable",), Go("ask_complaint"), on_failure=Go("ask_complaint")
+        ),
+        "goodbye": Say(("goodbye",), Go("served"), on_failure=Go("served")),
+    }
 
 
-def _circles(menu: Menu) -> list[str]:
-    unbounded = {name: set(_unbounded(edges(node))) for name, node in menu.items()}
-    while leaves := [name for name, targets in unbounded.items() if not targets]:
-        for leaf in leaves:
-            del unbounded[leaf]
-        for targets in unbounded.values():
-            targets.difference_update(leaves)
-    return [f"{name}: part of a circle that no at_most bounds" for name in sorted(unbounded)]
+def _operator(limits: Limits) -> Menu:
+    """A person, if one is free; the wait offers recording and a call-back, never a dead end."""
+    if not limits.operators:
+        return {"operators": Say(("no_operator",), Go("ask_complaint"), on_failure=GO_RECORD)}
+    return {
+        "operators": Say(("operators",), Go("queue"), on_failure=Go("queue")),
+        "queue": Connect(
+            "operators",
+            limits.queue_round_s,
+            talked=Go("tell_number"),
+            nobody=Go("queue_offer", limits.queue_rounds, otherwise="no_operator"),
+            on_failure=Go("no_operator"),
+        ),
+        "queue_offer": Choose(
+            ("queue_offer",),
+            {"1": Go("ask_complaint"), "2": Go("call_back", note=("call_back", "asked"))},
+            silence=Go("queue", limits.queue_rounds, otherwise="no_operator"),
+            other=Go("queue", limits.queue_rounds, otherwise="no_operator"),
+            wait_s=limits.menu_wait_s,
+            on_failure=Go("ask_complaint"),
+        ),
+        "call_back": Say(("call_back",), Go("served"), on_failure=Go("served")),
+        "no_operator": Say(("no_operator",), Go("ask_complaint"), on_failure=GO_RECORD),
+    }
 
 
-def _unbounded(ways: Iterable[Go]) -> Iterator[str]:
-    for edge in ways:
-        if edge.at_most is None:
-            yield edge.to
-        yield from filter(None, (edge.otherwise, edge.kept))
+def _emergency(limits: Limits) -> Menu:
+    """One key, from everywhere: connected at once; nobody there: recorded as an emergency.
+
+    Both texts say that the call is recorded: the long consent may not have been heard yet.
+    """
+    record = Say(
+        ("emergency_record",),
+        Go("record_complaint"),
+        interruptible=False,
+        note="consent",
+        on_failure=GO_RECORD,
+    )
+    if not limits.emergency:
+        return {EMERGENCY: record}
+    return {
+        EMERGENCY: Say(
+            ("emergency",),
+            Go("connect_emergency"),
+            interruptible=False,
+            note="consent",
+            on_failure=Go("emergency_record"),
+        ),
+        "connect_emergency": Connect(
+            "emergency",
+            limits.emergency_ring_s,
+            talked=Go("tell_number"),
+            nobody=Go("emergency_record"),
+            on_failure=Go("emergency_record"),
+        ),
+        "emergency_record": record,
+    }
