@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,16 @@ import soundfile
 from ivr.prompts import (
     DEFAULT_RETENTION_DAYS,
     FOLDER,
+    MAIN,
+    NONE,
     RATE,
     TABLE,
+    Line,
     Made,
     PromptsMissing,
     file_hash,
+    languages,
+    lines,
     read_manifest,
     text_hash,
     texts,
@@ -32,58 +37,77 @@ from ivr.speaking import (
     write,
 )
 
-__all__ = ["SpeechUnavailable", "adopt_human", "make"]
+__all__ = ["SpeechUnavailable", "adopt_human", "make", "make_all"]
 
 BEEP_DBFS = -15.0
+SENTENCE_WPM = 190
+WORD_WPM = 160  # a digit or a month stands alone: nothing around it helps the ear
 _FADE_S = 0.01  # a tone that starts at full level clicks
 
 
 def make(
     folder: Path = FOLDER,
-    language: str = "id",
+    language: str = MAIN,
     retention_days: int = DEFAULT_RETENTION_DAYS,
     table: Path = TABLE,
+    extra: Mapping[str, str] = NONE,
     *,
     force: bool = False,
 ) -> list[str]:
-    """Make what is missing or whose text changed; returns the keys made.
+    """Make what is missing or whose text changed in one language; returns the keys made.
 
     Human recordings are never touched: only their line in the manifest is brought up to date.
-    Raises SpeechUnavailable without espeak-ng.
+    Raises SpeechUnavailable without espeak-ng; what was made until then is kept.
     """
     manifest = read_manifest(folder)
-    lines = manifest.setdefault(language, {})
-    voice = tomllib.loads(table.read_text(encoding="utf-8"))[language]["voice"]
+    made = manifest.setdefault(language, {})
     (folder / language).mkdir(parents=True, exist_ok=True)
     done = []
-    for key, text in texts(language, retention_days, table).items():
-        path = folder / language / f"{key}.wav"
-        old = lines.get(key)
-        if old and old.human and path.is_file():
-            lines[key] = _described(path, old.text, human=True)
-        elif force or old is None or not _as_made(path, text, old):
-            _sound(text, path, voice)
-            lines[key] = _described(path, text)
-            done.append(key)
-    write_manifest(folder, manifest)
+    try:
+        for key, line in lines(language, retention_days, table, extra).items():
+            path = folder / language / f"{key}.wav"
+            old = made.get(key)
+            if old and old.human and path.is_file():
+                made[key] = _described(path, old.text, human=True)
+            elif force or old is None or not _as_made(path, line.text, old):
+                _sound(line, path)
+                made[key] = _described(path, line.text)
+                done.append(key)
+    finally:
+        write_manifest(folder, manifest)
     return done
+
+
+def make_all(
+    folder: Path = FOLDER,
+    retention_days: int = DEFAULT_RETENTION_DAYS,
+    table: Path = TABLE,
+    extra: Mapping[str, str] = NONE,
+) -> list[str]:
+    """`make` for every language of the table; returns what was made as `<language>/<key>`."""
+    return [
+        f"{language}/{key}"
+        for language in languages(table)
+        for key in make(folder, language, retention_days, table, extra)
+    ]
 
 
 def adopt_human(
     key: str,
     source: Path,
     folder: Path = FOLDER,
-    language: str = "id",
+    language: str = MAIN,
     retention_days: int = DEFAULT_RETENTION_DAYS,
     *,
     table: Path = TABLE,
+    extra: Mapping[str, str] = NONE,
 ) -> None:
     """Put a person's recording (any format libsndfile reads) in the place of a prompt.
 
-    It is made 8 kHz mono, trimmed and levelled. Raises PromptsMissing for an unknown key or a
-    file that is no sound.
+    It is made 8 kHz mono, trimmed and levelled. What a language plays in Indonesian can be
+    recorded in it as well. Raises PromptsMissing for an unknown key or a file that is no sound.
     """
-    spoken = texts(language, retention_days, table)
+    spoken = texts(MAIN, retention_days, table, extra) | texts(language, retention_days, table)
     if key not in spoken:
         raise PromptsMissing(f"{key!r} is no prompt; there are: {', '.join(sorted(spoken))}")
     path = folder / language / f"{key}.wav"
@@ -108,15 +132,16 @@ def _as_made(path: Path, text: str, old: Made) -> bool:
     )
 
 
-def _sound(text: str, path: Path, voice: str) -> None:
-    kind, _, figures = text.partition(":")
+def _sound(line: Line, path: Path) -> None:
+    kind, _, figures = line.text.partition(":")
     if kind == "tone":
         hertz, seconds = map(float, figures.split())
         write(path, _tone(hertz, seconds), RATE)
     elif kind == "silence":
         write(path, np.zeros(int(float(figures) * RATE), np.float32), RATE)
     else:
-        speak(text, path, voice, RATE)
+        speed = SENTENCE_WPM if " " in line.text else WORD_WPM
+        speak(line.text, path, line.voice, RATE, words_per_minute=speed)
 
 
 def _tone(hertz: float, seconds: float) -> Samples:
