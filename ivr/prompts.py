@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import logging
-import shutil
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+
+from ivr.prompt_manifest import Made, changing, copy_into, file_hash, read_manifest
 
 TABLE = Path(__file__).with_name("prompts.toml")
 FOLDER = Path("recordings/prompts")
@@ -56,18 +56,6 @@ log = logging.getLogger("aduan24.prompts")
 
 class PromptsMissing(RuntimeError):
     """Prompts cannot be played; the message names them and the remedy."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """One line of the manifest. `human`: a person's recording, never overwritten."""
-
-    text: str
-    text_sha256: str
-    file_sha256: str
-    seconds: float
-    loudness_dbfs: float
-    human: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,29 +218,6 @@ def _book(
     return PromptBook(here, there, texts(language, retention_days, table), fallback)
 
 
-def read_manifest(folder: Path) -> dict[str, dict[str, Made]]:
-    """The manifest of all languages; empty if there is none."""
-    path = folder / "manifest.json"
-    if not path.is_file():
-        return {}
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        language: {key: Made(**line) for key, line in lines.items()}
-        for language, lines in found.items()
-    }
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Mapping[str, Made]]) -> None:
-    """Replace the manifest in one go, so that a crash leaves the old or the new one."""
-    plain = {
-        language: {key: asdict(made) for key, made in sorted(lines.items())}
-        for language, lines in sorted(manifest.items())
-    }
-    fresh = folder / "manifest.json.new"
-    fresh.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    fresh.replace(folder / "manifest.json")
-
-
 def check(
     folder: Path = FOLDER,
     language: str = MAIN,
@@ -295,32 +260,23 @@ def _problem(path: Path, text: str, made: Made | None) -> str:
     return ""
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a sound file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def bring(shipped: Path, folder: Path, retention_days: int, table: Path = TABLE) -> int:
     """Copy the sounds that say what the table says from `shipped` to `folder`; returns how many.
 
     Those that `folder` has already, and a person's recordings, stay as they are.
     """
-    ours, theirs, copied = read_manifest(folder), read_manifest(shipped), 0
-    for language in languages(table):
-        have = ours.setdefault(language, {})
-        for key, text in texts(language, retention_days, table).items():
-            name = f"{language}/{key}.wav"
-            offered, old = theirs.get(language, {}).get(key), have.get(key)
-            if offered is None or offered.text_sha256 != text_hash(text):
-                continue
-            if old and (folder / name).is_file() and (old.human or old.text == offered.text):
-                continue
-            (folder / language).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shipped / name, folder / name)
-            have[key] = offered
-            copied += 1
-    if copied:
-        write_manifest(folder, ours)
+    theirs, copied = read_manifest(shipped), 0
+    with changing(folder) as manifest:
+        for language in languages(table):
+            have = manifest.setdefault(language, {})
+            for key, text in texts(language, retention_days, table).items():
+                path = folder / language / f"{key}.wav"
+                old, offer = have.get(key), theirs.get(language, {}).get(key)
+                right = old and path.is_file() and (old.human or old.text == text)
+                if right or not offer or offer.text != text:
+                    continue
+                copy_into(shipped / language / path.name, path)
+                have[key], copied = offer, copied + 1
     return copied
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from ivr import prompts
 from ivr.flow import (
@@ -27,7 +31,16 @@ from ivr.flow import (
 from ivr.menu import LANGUAGES, Limits, build_menu
 from ivr.menu_out import build_closing_menu, build_officer_menu
 from ivr.nodes import AnyNode, Menu, Tell
-from ivr.prompt_making import adopt_human, make, make_all
+from ivr.prompt_making import (
+    Unusable,
+    adopt_human,
+    human_sound,
+    make,
+    make_all,
+    place_human,
+    revert,
+)
+from ivr.prompt_manifest import is_name, read_manifest
 from ivr.prompts import (
     PromptsMissing,
     bring,
@@ -37,10 +50,9 @@ from ivr.prompts import (
     lines,
     open_book,
     open_books,
-    read_manifest,
     texts,
 )
-from ivr.speaking import SpeechUnavailable, find_espeak, levelled, loudness, speak, spoken
+from ivr.speaking import Samples, SpeechUnavailable, find_espeak, levelled, loudness, speak, spoken
 from ivr.wav import inspect
 
 ROOT = Path(__file__).parents[2]
@@ -89,11 +101,16 @@ def test_the_shipped_prompts_are_those_of_the_table() -> None:
     assert check_all(SHIPPED) == []
     for language in LANGUAGES.values():
         there = {file.stem for file in (SHIPPED / language).glob("*.wav")} - {"sample_complaint"}
-        assert there == set(read_manifest(SHIPPED)[language]) == set(texts(language))
+        listed = set(read_manifest(SHIPPED)[language])
+        assert there == listed
+        assert {key for key in listed if not is_name(key)} == set(texts(language))
 
 
 def test_the_three_languages_fit_into_eight_megabytes() -> None:
-    assert sum(file.stat().st_size for file in SHIPPED.rglob("*.wav")) < 8 * 1024**2
+    assert (
+        sum(file.stat().st_size for file in SHIPPED.rglob("*.wav") if not is_name(file.stem))
+        < 8 * 1024**2
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values())
@@ -241,6 +258,81 @@ def test_an_unknown_prompt_and_a_file_that_is_no_sound_are_refused(
         adopt_human("thanks", small_table, tmp_path, table=small_table)
 
 
+def sound_file(samples: Samples, rate: int = 16_000, kind: str = "WAV", subtype: str = "") -> bytes:
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate, format=kind, subtype=subtype or None)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
+def test_a_person_s_voice_is_brought_to_one_level_whatever_the_file(kind: str) -> None:
+    quiet = np.concatenate([np.zeros(16_000), spoken("halo Bangli", "id", 16_000) * 0.05])
+    sound = human_sound(sound_file(quiet, kind=kind))
+    assert loudness(sound, 8000) == pytest.approx(-20, abs=0.5)
+    assert 0.3 < len(sound) / 8000 < 2  # the second of silence before it is gone
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "unreadable"),
+        (b"RIFF\xff\xff\xff\xffWAVEfmt ", "unreadable"),
+        (bytes(range(256)) * 40, "unreadable"),
+        (sound_file(np.zeros(16_000)), "silent"),
+        (sound_file(np.full(16_000, np.nan), subtype="FLOAT"), "silent"),
+        (sound_file(np.zeros(40)), "silent"),
+        (sound_file(np.zeros((800, 4))), "unreadable"),
+        (sound_file(np.zeros(800), rate=400), "unreadable"),
+        (sound_file(np.zeros(61 * 8000), rate=8000, kind="FLAC"), "long"),
+    ],
+)
+def test_what_cannot_be_a_prompt_is_refused_with_its_reason(data: bytes, why: str) -> None:
+    with pytest.raises(Unusable) as refused:
+        human_sound(data)
+    assert refused.value.why == why
+
+
+def test_the_machine_s_voice_comes_back(tmp_path: Path, two_tables: Path) -> None:
+    shipped, here = tmp_path / "shipped", tmp_path / "here"
+    make_all(shipped, table=two_tables)
+    bring(shipped, here, 365, two_tables)
+    voice = human_sound(sound_file(spoken("halo", "id", 16_000)))
+    place_human("thanks", voice, here, table=two_tables)
+    place_human("thanks", voice, here, "ban", table=two_tables)
+    revert("thanks", here, shipped=shipped, table=two_tables)
+    assert (here / "id/thanks.wav").read_bytes() == (shipped / "id/thanks.wav").read_bytes()
+    revert("thanks", here, "ban", shipped=shipped, table=two_tables)
+    assert not (here / "ban/thanks.wav").exists()
+    assert check_all(here, table=two_tables) == []
+    assert not any(line.human for made in read_manifest(here).values() for line in made.values())
+
+
+def test_without_a_machine_s_voice_the_person_s_stays(
+    tmp_path: Path, small_table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place_human("thanks", spoken("halo", "id", 8000), tmp_path, table=small_table)
+    mine = (tmp_path / "id/thanks.wav").read_bytes()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("ADUAN24_PARTS", str(tmp_path))
+    with pytest.raises(SpeechUnavailable):
+        revert("thanks", tmp_path, table=small_table)
+    assert read_manifest(tmp_path)["id"]["thanks"].human
+    assert (tmp_path / "id/thanks.wav").read_bytes() == mine
+
+
+def test_two_who_record_at_once_both_stand_in_the_manifest(
+    tmp_path: Path, two_tables: Path
+) -> None:
+    voice = spoken("halo", "id", 8000)
+    keys = ["thanks", "bye", "welcome_consent"] * 4
+    with ThreadPoolExecutor(6) as many:
+        for done in [
+            many.submit(place_human, key, voice, tmp_path, table=two_tables) for key in keys
+        ]:
+            done.result()
+    assert set(read_manifest(tmp_path)["id"]) == set(keys)
+
+
 def test_a_book_names_all_that_it_lacks(tmp_path: Path, small_table: Path) -> None:
     with pytest.raises(PromptsMissing, match=r"thanks, pause \(id\): run"):
         open_book(tmp_path, table=small_table)
@@ -294,6 +386,17 @@ def test_names_from_outside_the_table_are_made_once(tmp_path: Path, small_table:
     assert check_all(tmp_path, table=small_table, extra={"agency_pupr": "PUPR"}) == [
         "id/agency_pupr.wav: speaks an older text: run `python -m ivr.prompts make`"
     ]
+
+
+def test_the_names_stand_apart_from_the_manifest_that_ships(
+    tmp_path: Path, small_table: Path
+) -> None:
+    make_all(tmp_path, table=small_table)
+    before = (tmp_path / "manifest.json").read_bytes()
+    assert not (tmp_path / "names.json").exists()
+    make_all(tmp_path, table=small_table, extra={"category_fire": "Kebakaran"})
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    assert "category_fire" in read_manifest(tmp_path)["id"]
 
 
 def test_shipped_sounds_are_brought_without_touching_what_is_right(
