@@ -174,7 +174,7 @@ class Town:
     def report_arrives(self, ticket_id: int, at: datetime) -> None:
         """The notice with the report reaches the head, by whatever way."""
         with self.store.write() as db:
-            found = select(Notice).where(Notice.ticket_id == ticket_id, Notice.kind == "report")
+            found = select(Notice).where(Notice.ticket_id == ticket_id, Notice.kind == reports.KIND)
             notice = db.scalars(found).one()
             notice.state, notice.sent_at = "sent", at
             delivery.arrived(db, notice, Arrival.DELIVERED, now=at, rules=self.rules)
