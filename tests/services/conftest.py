@@ -369,12 +369,12 @@ def together(*works: Callable[[], object]) -> list[object]:
         return list(pool.map(run, works))
 
 
-def minutes(first: datetime, last: datetime) -> Iterator[datetime]:
-    """Every full minute in [first, last]."""
+def minutes(first: datetime, last: datetime, step: int = 1) -> Iterator[datetime]:
+    """Every minute in [first, last], or every `step` minutes."""
     moment = first
     while moment <= last:
         yield moment
-        moment += MINUTE
+        moment += step * MINUTE
 
 
 def keys(rows: Sequence[tuple[str, datetime]]) -> list[str]:
