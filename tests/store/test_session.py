@@ -176,7 +176,6 @@ def test_a_notice_is_not_told_when_the_commit_itself_fails(database: Database) -
 # ---------------------------------------------------------------- reading
 
 
-@SQLITE
 def test_a_reader_sees_one_moment(store: Store) -> None:
     with store.write() as session:
         session.add(Heartbeat(part="clock", at=NOW))
