@@ -61,7 +61,7 @@ def test_without_espeak_callers_hear_everything_but_the_names(config: Config) ->
     books = open_books(config.storage.recordings / "prompts")
     assert status(Facts("accepted", "pupr"), "en", books["en"]) == ("status", "status_accepted")
     findings = [f for f in examine(config) if f.name == "prompts"]
-    assert findings and not any(f.grade == "failed" for f in findings)
+    assert findings and not any(f.level == "fail" for f in findings)
 
 
 @pytest.mark.usefixtures("no_espeak")
