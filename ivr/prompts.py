@@ -22,6 +22,7 @@ from ivr.prompt_manifest import Made, changing, copy_into, file_hash, read_manif
 
 TABLE = Path(__file__).with_name("prompts.toml")
 FOLDER = Path("recordings/prompts")
+SHIPPED = Path(__file__).parents[1] / "recordings" / "prompts"
 RATE = 8000
 DEFAULT_RETENTION_DAYS = 365
 REMEDY = "run `python -m ivr.prompts make`"

@@ -29,7 +29,6 @@ from callcenter.wiring import Wiring
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES = (
     ("operator", "Operator Contoh", Role.OPERATOR, None),
     ("supervisor", "Supervisor Contoh", Role.SUPERVISOR, None),
@@ -110,7 +109,7 @@ def bring_prompts(config: Config, tell: Tell) -> None:
 
     folder, days = config.storage.recordings / "prompts", config.storage.retention_days
     names = extra_texts(config)
-    prompts.bring(PROJECT / "recordings/prompts", folder, days)
+    prompts.bring(prompts.SHIPPED, folder, days)
     if not prompts.check_all(folder, days, extra=names):
         return
     from ivr.prompt_making import make_all

@@ -17,6 +17,7 @@ from callcenter.web import (
     inbox,
     messages,
     officer,
+    prompts,
     recordings,
     screen,
     security,
@@ -24,7 +25,7 @@ from callcenter.web import (
 )
 from callcenter.wiring import Wiring
 
-_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer)
+_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, prompts)
 
 
 def create_app(wiring: Wiring) -> Flask:

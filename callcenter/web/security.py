@@ -32,20 +32,28 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
 }
+#: Where a prompt is recorded; nowhere else does a page of ours listen.
+_LISTENING = ("prompts.prompt", "prompts.record")
 _YEAR_S = 31_536_000
 _PHOTOS_BYTES = 64_000_000
+_SOUND_BYTES = 12_000_000  # a minute, two channels, 48 kHz
 
 csrf = CSRFProtect()
 
 
-def _room_for_photos() -> None:
-    """Only the officer's forms carry photos; before anything reads the body."""
+def _room_for_files() -> None:
+    """Only the officer's forms carry photos, one page sound; before anything reads the body."""
     if request.endpoint == "officer.act":
         request.max_content_length = _PHOTOS_BYTES
+    elif request.endpoint == "prompts.record":
+        request.max_content_length = _SOUND_BYTES
 
 
 def _add_headers(response: Response) -> Response:
     """On every answer; what is not a static file is never kept by a cache."""
+    if request.endpoint in _LISTENING:
+        policy = _HEADERS["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
+        response.headers["Permissions-Policy"] = policy
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "static":
@@ -91,6 +99,6 @@ def init(app: Flask, web: Web) -> None:
     )
     if _behind_proxy(web):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
-    app.before_request(_room_for_photos)
+    app.before_request(_room_for_files)
     csrf.init_app(app)
     app.after_request(_add_headers)
