@@ -112,9 +112,10 @@ def known_texts(
     table: Path = TABLE,
     extra: Mapping[str, str] = NONE,
 ) -> dict[str, str]:
-    """What can be recorded in a language: its own texts, and the Indonesian ones it lacks."""
+    """What can be recorded in a language: its own texts, then the Indonesian ones it lacks."""
+    own = texts(language, retention_days, table, extra)
     main = texts(MAIN, retention_days, table, extra)
-    return main if language == MAIN else main | texts(language, retention_days, table)
+    return own | {key: text for key, text in main.items() if key not in own}
 
 
 def human_sound(data: bytes) -> Samples:

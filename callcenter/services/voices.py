@@ -18,7 +18,7 @@ from callcenter.services.errors import NotFound, Refused
 from ivr import prompt_making
 from ivr.prompt_making import SpeechUnavailable, Unusable
 from ivr.prompt_manifest import Made, is_name, read_manifest
-from ivr.prompts import MAIN, SHIPPED, languages
+from ivr.prompts import MAIN, SHIPPED, languages, texts
 from ivr.speaking import Samples
 
 
@@ -37,7 +37,7 @@ class Voice:
     """One prompt in one language.
 
     `made` describes the sound that is played (None: there is none); `borrowed` when that is the
-    Indonesian one; `stale` when it says an older text.
+    Indonesian one; `own` when the language has a text of its own.
     """
 
     language: str
@@ -45,6 +45,7 @@ class Voice:
     text: str
     made: Made | None
     borrowed: bool
+    own: bool
 
     @property
     def human(self) -> bool:
@@ -57,10 +58,17 @@ class Voice:
         return self.made is not None and not self.borrowed and self.made.text != self.text
 
     @property
+    def needless(self) -> bool:
+        """Whether callers of this language seldom or never hear it: it is left in Indonesian."""
+        return self.borrowed and not self.own
+
+    @property
     def group(self) -> str:
-        """sentence, word or name."""
+        """sentence, word, name or borrowed."""
         if is_name(self.key):
             return "name"
+        if self.needless:
+            return "borrowed"
         return "sentence" if " " in self.text else "word"
 
     @property
@@ -84,8 +92,16 @@ def voices(studio: Studio, language: str) -> list[Voice]:
     manifest = read_manifest(studio.folder)
     own, main = manifest.get(language, {}), manifest.get(MAIN, {})
     known = prompt_making.known_texts(language, studio.retention_days, extra=studio.names)
+    ours = texts(language, studio.retention_days, extra=studio.names)
     return [
-        Voice(language, key, text, own.get(key) or main.get(key), key not in own and key in main)
+        Voice(
+            language,
+            key,
+            text,
+            made=own.get(key) or main.get(key),
+            borrowed=language != MAIN and key not in own,
+            own=key in ours,
+        )
         for key, text in known.items()
         if not text.startswith(("tone:", "silence:"))
     ]

@@ -163,6 +163,7 @@ VOICES: dict[str, LazyString] = {
     "sentence": _l("Kalimat"),
     "word": _l("Kata untuk angka, tanggal, dan waktu"),
     "name": _l("Nama instansi dan kategori"),
+    "borrowed": _l("Diucapkan dalam bahasa Indonesia"),
 }
 
 TABLES = {

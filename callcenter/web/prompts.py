@@ -17,7 +17,7 @@ from ivr.prompts import MAIN, languages
 
 door = Blueprint("prompts", __name__)
 
-_GROUPS = ("sentence", "word", "name")
+_GROUPS = ("sentence", "word", "name", "borrowed")
 
 
 @door.get("/prompts")
@@ -34,8 +34,8 @@ def index() -> str:
         spoken=spoken,
         groups=[(name, [one for one in found if one.group == name]) for name in _GROUPS],
         people=sum(one.human for one in found),
+        total=sum(not one.needless for one in found),
         stale=[one for one in found if one.stale],
-        total=len(found),
     )
 
 
@@ -125,11 +125,11 @@ def _page(shown: Voice, problem: str = "") -> str:
 
 
 def _next(studio: Studio, after: Voice) -> Voice | None:
-    """The next prompt of the list that no person has spoken, or whose text has changed."""
+    """The next prompt of the language that no person has spoken, or whose text has changed."""
     found = voices.voices(studio, after.language)
     at = next(index for index, one in enumerate(found) if one.key == after.key)
     later = (*found[at + 1 :], *found[:at])
-    return next((one for one in later if not one.human or one.stale), None)
+    return next((one for one in later if not one.needless and (one.stale or not one.human)), None)
 
 
 def _list(shown: Voice) -> str:

@@ -74,6 +74,7 @@ def test_the_list_says_what_is_said_and_who_says_it(admin: FlaskClient) -> None:
     assert "Mesin" in page and "Belum ada suara" in page  # names are spoken at the start
     balinese = admin.get("/prompts?language=ban").text
     assert "Matur suksma." in balinese
+    assert balinese.index("Matur suksma.") < balinese.index("Darurat, tekan bintang.")
     assert "Terima kasih." in admin.get("/prompts?language=xx").text
 
 
@@ -207,6 +208,8 @@ def test_saving_goes_on_to_the_next_that_nobody_has_spoken(admin: FlaskClient) -
     send(admin, speech(), "/prompts/id/failed")
     answer = send(admin, speech(), "/prompts/id/fallback_intro", then="next")
     assert answer.headers["Location"] == "/prompts/id/goodbye"
+    answer = send(admin, speech(), "/prompts/ban/under_a_minute", then="next")
+    assert answer.headers["Location"] == "/prompts/ban/welcome_consent"  # its own texts alone
 
 
 def test_only_the_page_that_records_may_listen(admin: FlaskClient, client: FlaskClient) -> None:
