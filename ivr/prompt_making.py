@@ -19,10 +19,10 @@ from ivr.prompts import (
     TABLE,
     Line,
     PromptsMissing,
+    known_texts,
     languages,
     lines,
     text_hash,
-    texts,
 )
 from ivr.speaking import (
     Samples,
@@ -104,18 +104,6 @@ def make_all(
         for language in languages(table)
         for key in make(folder, language, retention_days, table, extra)
     ]
-
-
-def known_texts(
-    language: str,
-    retention_days: int = DEFAULT_RETENTION_DAYS,
-    table: Path = TABLE,
-    extra: Mapping[str, str] = NONE,
-) -> dict[str, str]:
-    """What can be recorded in a language: its own texts, then the Indonesian ones it lacks."""
-    own = texts(language, retention_days, table, extra)
-    main = texts(MAIN, retention_days, table, extra)
-    return own | {key: text for key, text in main.items() if key not in own}
 
 
 def human_sound(data: bytes) -> Samples:

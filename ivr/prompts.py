@@ -119,6 +119,18 @@ def texts(
     return {key: line.text for key, line in lines(language, retention_days, table, extra).items()}
 
 
+def known_texts(
+    language: str,
+    retention_days: int = DEFAULT_RETENTION_DAYS,
+    table: Path = TABLE,
+    extra: Mapping[str, str] = NONE,
+) -> dict[str, str]:
+    """What callers of a language hear: its own texts, then the Indonesian ones that it lacks."""
+    own = texts(language, retention_days, table, extra)
+    main = texts(MAIN, retention_days, table, extra)
+    return own | {key: text for key, text in main.items() if key not in own}
+
+
 def text_hash(text: str) -> str:
     """SHA-256 of a prompt's text, hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

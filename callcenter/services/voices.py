@@ -18,7 +18,7 @@ from callcenter.services.errors import NotFound, Refused
 from ivr import prompt_making
 from ivr.prompt_making import SpeechUnavailable, Unusable
 from ivr.prompt_manifest import Made, is_name, read_manifest
-from ivr.prompts import MAIN, SHIPPED, languages, texts
+from ivr.prompts import MAIN, SHIPPED, known_texts, languages, texts
 from ivr.speaking import Samples
 
 
@@ -91,7 +91,7 @@ def voices(studio: Studio, language: str) -> list[Voice]:
         raise NotFound("Bahasa ini tidak ada pada saluran telepon.")
     manifest = read_manifest(studio.folder)
     own, main = manifest.get(language, {}), manifest.get(MAIN, {})
-    known = prompt_making.known_texts(language, studio.retention_days, extra=studio.names)
+    known = known_texts(language, studio.retention_days, extra=studio.names)
     ours = texts(language, studio.retention_days, extra=studio.names)
     return [
         Voice(
