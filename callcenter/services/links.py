@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -37,9 +37,9 @@ class LinkSigner:
         """The link behind a token; NotFound for anything that we did not sign."""
         try:
             value = self._serializer.loads(token)
-        except BadSignature:
+        except (BadData, UnicodeEncodeError):
             raise NotFound(_WORDS) from None
-        if not isinstance(value, int):
+        if type(value) is not int:
             raise NotFound(_WORDS)
         return value
 
