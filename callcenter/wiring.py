@@ -21,6 +21,7 @@ from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
 from callcenter.services.links import LinkSigner
 from callcenter.services.rules import Rules
+from callcenter.services.status import InquiryRules
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
 from ivr.menu import Limits
@@ -60,6 +61,11 @@ class Wiring:
     def links(self) -> LinkSigner:
         """Signs officers' links."""
         return LinkSigner(self.secret_key, self.config.web.public_url)
+
+    @cached_property
+    def inquiry_rules(self) -> InquiryRules:
+        """Who may learn what became of a complaint."""
+        return InquiryRules(self.secret_key, self.config.guessing)
 
     # ------------------------------------------------------------ people
 

@@ -1,4 +1,4 @@
-"""PINs of complaints: four digits that follow from the public number and this installation's secret.
+"""PINs of complaints: four digits that follow from the public number and the one secret here.
 
 They need no storage and can be given out while the database is away. The exchange's own are a
 file, `pins.txt` beside `numbers.txt`, five bytes each, in the same order. Whoever has the secret
@@ -71,8 +71,10 @@ def _pin(line: bytes, secret: str) -> bytes:
 
 def _agreeing(there: bytes, wanted: bytes) -> int:
     """How many bytes of the file are right, in whole lines."""
-    agreeing = len(os.path.commonprefix([there, wanted]))
-    return agreeing - agreeing % _LINE
+    both = min(len(there), len(wanted))
+    whole = range(0, both - both % _LINE, _LINE)
+    differs = (at for at in whole if there[at : at + _LINE] != wanted[at : at + _LINE])
+    return next(differs, whole.stop)
 
 
 def _append(file: int, data: bytes) -> None:

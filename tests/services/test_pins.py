@@ -157,7 +157,7 @@ def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
 def test_killed_at_any_moment_the_file_is_a_prefix_of_whole_lines_and_the_next_run_ends_it(
     folder: Path,
 ) -> None:
-    """The disk is full at every length in turn: the system cuts the write, then ends the process."""
+    """The disk is full at every length in turn: the system cuts the write short."""
     write_numbers(folder, *range(6))
     whole = b"".join(f"{pin_of(make_number(s), SECRET)}\n".encode() for s in range(6))
     for room in range(len(whole)):
