@@ -19,8 +19,11 @@ from callcenter.gateways.channel import Channel
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
+from callcenter.services.entry import Entry
+from callcenter.services.line_mode import ModeFile
 from callcenter.services.links import LinkSigner
 from callcenter.services.rules import Rules
+from callcenter.services.silence import LimitedFile
 from callcenter.services.status import InquiryRules
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
@@ -100,6 +103,15 @@ class Wiring:
     def numbers_folder(self) -> Path:
         """The public numbers that are reserved for the exchange, and how many are gone."""
         return self.config.storage.state / "numbers"
+
+    @cached_property
+    def entry(self) -> Entry:
+        """Where a call begins; two files that the line reads, whatever else is away."""
+        folder, line = self.config.storage.state / "line", self.config.line
+        return Entry(
+            ModeFile(folder / "mode.json"),
+            LimitedFile(folder / "limited.json", self.secret_key, line.silent_calls),
+        )
 
     @cached_property
     def asterisk_settings(self) -> AsteriskSettings:

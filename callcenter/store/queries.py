@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinl
 
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
+from callcenter.store.line_models import CallerFlag
 from callcenter.store.models import (
     Audit,
     Call,
@@ -202,6 +203,44 @@ def messages(
     if before is not None:
         rows = rows.where(Notice.id < before)
     return session.scalars(rows.order_by(Notice.id.desc()).limit(PAGE)).all()
+
+
+@dataclass(frozen=True, slots=True)
+class SilentCaller:
+    """The silent calls of one telephone (None: all hidden ones), and what operators think of it."""
+
+    caller: str | None
+    calls: int
+    first_at: datetime
+    last_at: datetime
+    last_call_id: int
+    flag: CallerFlag | None
+
+
+def silent_callers(session: Session, *, since: datetime) -> list[SilentCaller]:
+    """Telephones with silent calls from `since` on, the latest first."""
+    rows = session.execute(
+        select(
+            Call.caller,
+            func.count(),
+            func.min(Call.started_at),
+            func.max(Call.started_at),
+            func.max(Call.id),
+        )
+        .where(Call.silent, Call.started_at >= since)
+        .group_by(Call.caller)
+        .order_by(func.max(Call.started_at).desc(), func.max(Call.id).desc())
+        .limit(2 * PAGE)
+    ).all()
+    flags = _flags(session, [row[0] for row in rows if row[0]])
+    return [SilentCaller(*row, flags.get(row[0] or "")) for row in rows]
+
+
+def _flags(session: Session, callers: Sequence[str]) -> dict[str, CallerFlag]:
+    standing = select(CallerFlag).where(
+        CallerFlag.caller.in_(callers), CallerFlag.lifted_at.is_(None)
+    )
+    return {flag.caller: flag for flag in session.scalars(standing)}
 
 
 @dataclass(frozen=True, slots=True)
