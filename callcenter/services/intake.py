@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
-from callcenter.services import history, numbers, phones, silence
+from callcenter.services import callbacks, history, numbers, phones, silence
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
 
@@ -75,6 +75,7 @@ def file_call(
     if spoke and call.complaint is None:
         _file_complaint(session, call, heard, now)
     session.flush()
+    callbacks.call_ended(session, call, now=now)
     return call
 
 
