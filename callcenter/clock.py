@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
-from callcenter.services import closing, delivery, escalation, notices, tickets
+from callcenter.services import closing, delivery, escalation, notices, pins, status, tickets
 from callcenter.services.batch import named
+from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
 from callcenter.store.session import Store
 from callcenter.wiring import Wiring
@@ -71,6 +72,34 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
     )
 
 
+def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """What the line needs done beside its calls."""
+    config, store = wiring.config, wiring.store
+
+    def receipts(now: datetime) -> int:
+        if not config.notices.receipts:
+            return 0
+        with store.write() as session:
+            return write_receipts(session, now=now, rules=wiring.receipt_rules)
+
+    def publish(now: datetime) -> int:
+        wiring.entry.publish(store, now)
+        if pins.short(wiring.numbers_folder):
+            pins.write_pins(wiring.numbers_folder, wiring.secret_key)
+        return 0
+
+    def forget(now: datetime) -> int:
+        with store.write() as session:
+            status.forget(session, now=now, limits=config.guessing)
+        return 0
+
+    return (
+        Duty("receipts", 2.0, receipts),
+        Duty("publish", 2.0, publish),
+        Duty("forget", 3600.0, forget),
+    )
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -98,7 +127,8 @@ class Turns:
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
-    turns = Turns(duties(wiring.store, wiring.postman, wiring.rules))
+    ordinary = duties(wiring.store, wiring.postman, wiring.rules)
+    turns = Turns((*ordinary, *line_duties(wiring)))
     with Heart(wiring.store, "clock"):
         while not stop.is_set():
             stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

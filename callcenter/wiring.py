@@ -19,9 +19,11 @@ from callcenter.gateways.channel import Channel
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
+from callcenter.services import pins
 from callcenter.services.entry import Entry
 from callcenter.services.line_mode import ModeFile
 from callcenter.services.links import LinkSigner
+from callcenter.services.receipts import ReceiptRules
 from callcenter.services.rules import Rules
 from callcenter.services.silence import LimitedFile
 from callcenter.services.status import InquiryRules
@@ -64,6 +66,16 @@ class Wiring:
     def links(self) -> LinkSigner:
         """Signs officers' links."""
         return LinkSigner(self.secret_key, self.config.web.public_url)
+
+    def pin_of(self, number: str) -> str:
+        """The PIN of a public number; needs no database."""
+        return pins.pin_of(number, self.secret_key)
+
+    @cached_property
+    def receipt_rules(self) -> ReceiptRules:
+        """What a receipt says, and when it may leave."""
+        programme = self.config.programme
+        return ReceiptRules(programme.name, programme.phone, self.config.night)
 
     @cached_property
     def inquiry_rules(self) -> InquiryRules:

@@ -7,7 +7,7 @@ is looked up at the provider before anything is sent again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -15,12 +15,13 @@ from typing import Protocol
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from callcenter.domain.people import mask_phone
 from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, TransportError
-from callcenter.services import reports
+from callcenter.services import phones, reports
 from callcenter.services.links import LinkSigner
-from callcenter.services.notices import is_due
+from callcenter.services.notices import RECEIPT, is_due
 from callcenter.services.rules import Rules
-from callcenter.store.models import Notice, NoticeAttempt, Person
+from callcenter.store.models import Complaint, Notice, NoticeAttempt, Person
 from callcenter.store.session import Store
 
 #: After so many tries on one channel without success the next channel is tried.
@@ -49,17 +50,27 @@ class Claim:
     doubtful_since: datetime | None = None
 
 
+def _no_pin(_number: str) -> str:
+    return "-"
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """The configured channels by name, in their order, and who signs the links."""
+    """The configured channels by name, in their order, who signs the links, who knows the PINs."""
 
     channels: Mapping[str, Channel]
     links: LinkSigner
+    pin_of: Callable[[str], str] = _no_pin
 
     @classmethod
-    def of(cls, channels: Iterable[Channel], links: LinkSigner) -> Carriers:
+    def of(
+        cls,
+        channels: Iterable[Channel],
+        links: LinkSigner,
+        pin_of: Callable[[str], str] = _no_pin,
+    ) -> Carriers:
         """From a sequence of channels."""
-        return cls({channel.name: channel for channel in channels}, links)
+        return cls({channel.name: channel for channel in channels}, links, pin_of)
 
 
 def deliver(
@@ -97,7 +108,9 @@ def claim_notice(
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
     doubtful = next((a for a in reversed(attempts) if not a.result), None)
-    address = _address(notice.person, carriers.channels, attempts, doubtful)
+    reporter = _reporter(session, notice)
+    reach = _addresses(notice.person, reporter)
+    address = _address(reach, carriers.channels, attempts, doubtful)
     if address is None:
         _give_up(notice)
         return None
@@ -107,13 +120,20 @@ def claim_notice(
     )
     session.add(written)
     session.flush()
-    message = _message(notice, to, carriers.links)
+    message = _message(notice, to, carriers, reporter)
     since = doubtful.started_at if doubtful else None
     return Claim(notice.id, notice.fence, written.id, channel, message, since)
 
 
+def _reporter(session: Session, notice: Notice) -> Complaint | None:
+    """The complaint whose reporter a receipt goes to."""
+    if notice.kind != RECEIPT or notice.complaint_id is None:
+        return None
+    return session.get(Complaint, notice.complaint_id)
+
+
 def _address(
-    person: Person | None,
+    reach: Mapping[str, str | None],
     channels: Iterable[str],
     attempts: Sequence[NoticeAttempt],
     doubtful: NoticeAttempt | None,
@@ -122,7 +142,7 @@ def _address(
 
     An attempt whose answer was lost is settled on its own channel before another is tried.
     """
-    ways = [(name, to) for name in channels if (to := _reachable(person, name))]
+    ways = [(name, to) for name in channels if (to := reach.get(name))]
     if doubtful is not None:
         for way in ways:
             if way[0] == doubtful.channel:
@@ -130,15 +150,21 @@ def _address(
     return next((way for way in ways if not _used_up(way[0], attempts)), None)
 
 
-def _reachable(person: Person | None, channel: str) -> str | None:
+def _addresses(person: Person | None, reporter: Complaint | None) -> dict[str, str | None]:
+    """Where this person, or a reporter, is reached by each channel. A reporter only by messages
+    to an Indonesian mobile, and never by e-mail."""
+    if reporter is not None:
+        mobile = phones.mobile(reporter.reporter_phone)
+        shown = mask_phone(mobile) if mobile else None
+        return {"whatsapp": mobile, "sms": mobile, "screen": shown}
     if person is None or not person.active:
-        return None
+        return {}
     return {
         "whatsapp": person.whatsapp,
         "sms": person.phone,
         "email": person.email,
         "screen": person.name,
-    }[channel]
+    }
 
 
 def _used_up(channel: str, attempts: Sequence[NoticeAttempt]) -> bool:
@@ -147,11 +173,14 @@ def _used_up(channel: str, attempts: Sequence[NoticeAttempt]) -> bool:
     return "refused" in own or without >= TRIES_PER_CHANNEL
 
 
-def _message(notice: Notice, to: str, links: LinkSigner) -> Outgoing:
+def _message(notice: Notice, to: str, carriers: Carriers, reporter: Complaint | None) -> Outgoing:
+    """Links and PINs are only made now: the database holds neither."""
     text = notice.body
     if notice.link_id is not None:
-        text = f"{text}\n{links.url(notice.link_id)}"
-    name = notice.person.name if notice.person else ""
+        text = f"{text}\n{carriers.links.url(notice.link_id)}"
+    if reporter is not None:
+        text = f"{text}\nPIN: {carriers.pin_of(reporter.public_number)}"
+    name = notice.person.name if notice.person else "Pelapor" if reporter else ""
     return Outgoing(notice.key, to, name, notice.subject, text)
 
 

@@ -53,6 +53,18 @@ def write_pins(folder: Path, secret: str) -> int:
     return len(wanted) // _LINE
 
 
+def short(folder: Path) -> bool:
+    """Whether numbers were added since the last `write_pins`: the sizes of two files."""
+    return _size(folder / "numbers.txt") // _NUMBER_LINE != _size(folder / "pins.txt") / _LINE
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def _pins(numbers: Path, secret: str) -> bytes:
     try:
         content = numbers.read_bytes()
