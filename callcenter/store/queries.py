@@ -9,9 +9,16 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
+from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
-from callcenter.store.line_models import CallerFlag
+from callcenter.store.line_models import (
+    CallBack,
+    CallBackRequest,
+    CallBackTry,
+    CallerFlag,
+    LineSwitch,
+)
 from callcenter.store.models import (
     Audit,
     Call,
@@ -243,6 +250,42 @@ def _flags(session: Session, callers: Sequence[str]) -> dict[str, CallerFlag]:
     return {flag.caller: flag for flag in session.scalars(standing)}
 
 
+def call_backs(
+    session: Session, *, open_only: bool, before: int | None = None
+) -> Sequence[CallBack]:
+    """Open ones, who asked first; or closed ones, newest first, a page at a time."""
+    rows = select(CallBack).options(
+        selectinload(CallBack.attempts), selectinload(CallBack.requests)
+    )
+    if open_only:
+        asked_first = (CallBack.reason == Reason.ASKED).desc()
+        rows = rows.where(CallBack.open_caller.is_not(None))
+        order = (asked_first, CallBack.next_at, CallBack.id)
+        return session.scalars(rows.order_by(*order).limit(4 * PAGE)).all()
+    rows = rows.where(CallBack.open_caller.is_(None))
+    if before is not None:
+        rows = rows.where(CallBack.id < before)
+    return session.scalars(rows.order_by(CallBack.id.desc()).limit(PAGE)).all()
+
+
+def call_back(session: Session, call_back_id: int) -> CallBack | None:
+    """One call-back."""
+    return session.get(CallBack, call_back_id)
+
+
+def call_back_counts(session: Session) -> dict[str, int]:
+    """How many are open, and how many were given up, counted up to a cap."""
+    return {
+        "open": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_not(None))),
+        "done": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_(None))),
+    }
+
+
+def line_switches(session: Session) -> Sequence[LineSwitch]:
+    """How the line was switched, the newest first."""
+    return session.scalars(select(LineSwitch).order_by(LineSwitch.id.desc()).limit(PAGE)).all()
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """Changes when anything changed that a list shows; cheap enough to ask twice a second."""
@@ -253,6 +296,7 @@ class Pulse:
     attempts: int
     escalations: int
     sending: str
+    call_backs: tuple[int, int]
 
 
 def pulse(session: Session) -> Pulse:
@@ -265,6 +309,7 @@ def pulse(session: Session) -> Pulse:
         attempts=_newest(session, NoticeAttempt.id),
         escalations=_newest(session, Escalation.id),
         sending=",".join(session.scalars(states)),
+        call_backs=(_newest(session, CallBackRequest.id), _newest(session, CallBackTry.id)),
     )
 
 

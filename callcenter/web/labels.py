@@ -152,7 +152,28 @@ PATH: dict[str, LazyString] = {
     "ended": _l("Panggilan berakhir"),
 }
 
+LINE_MODES: dict[str, LazyString] = {
+    "normal": _l("Biasa"),
+    "announcement": _l("Pengumuman dulu"),
+    "emergency_only": _l("Hanya darurat"),
+}
+
+CALL_BACKS: dict[str, LazyString] = {
+    "asked": _l("Minta ditelepon"),
+    "missed": _l("Putus sebelum bicara"),
+    "waiting": _l("Menunggu"),
+    "calling": _l("Sedang ditelepon"),
+    "talked": _l("Sudah bicara"),
+    "reached_us": _l("Menelepon lagi sendiri"),
+    "given_up": _l("Tidak terjangkau"),
+    "no_answer": _l("Tidak dijawab"),
+    "busy": _l("Sibuk"),
+    "gave_up": _l("Dihentikan"),
+}
+
 TABLES = {
+    "line_mode": LINE_MODES,
+    "call_back": CALL_BACKS,
     "path": PATH,
     "step": STEPS,
     "state": STATES,
