@@ -19,13 +19,11 @@ from callcenter.gateways.channel import Channel
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
-from callcenter.services import pins
+from callcenter.services import entry, pins
 from callcenter.services.entry import Entry
-from callcenter.services.line_mode import ModeFile
 from callcenter.services.links import LinkSigner
 from callcenter.services.receipts import ReceiptRules
 from callcenter.services.rules import Rules
-from callcenter.services.silence import LimitedFile
 from callcenter.services.status import InquiryRules
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
@@ -119,11 +117,8 @@ class Wiring:
     @cached_property
     def entry(self) -> Entry:
         """Where a call begins; two files that the line reads, whatever else is away."""
-        folder, line = self.config.storage.state / "line", self.config.line
-        return Entry(
-            ModeFile(folder / "mode.json"),
-            LimitedFile(folder / "limited.json", self.secret_key, line.silent_calls),
-        )
+        state, most = self.config.storage.state, self.config.line.silent_calls
+        return Entry(entry.mode_file(state), entry.limited_file(state, self.secret_key, most))
 
     @cached_property
     def asterisk_settings(self) -> AsteriskSettings:

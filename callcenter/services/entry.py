@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from callcenter.domain.line_mode import LineMode
 from callcenter.services.line_mode import ModeFile
@@ -14,6 +15,16 @@ from callcenter.services.silence import LimitedFile
 from callcenter.store.session import Store
 
 LIMITED = "limited"
+
+
+def mode_file(state: Path) -> ModeFile:
+    """The file of the line's mode, below `storage.state`."""
+    return ModeFile(state / "line" / "mode.json")
+
+
+def limited_file(state: Path, secret: str, most: int) -> LimitedFile:
+    """The file of the telephones that were silent `most` times in a day."""
+    return LimitedFile(state / "line" / "limited.json", secret, most)
 
 
 @dataclass(frozen=True, slots=True)
