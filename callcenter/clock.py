@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
-from callcenter.services import closing, delivery, escalation, notices, pins, status, tickets
+from callcenter.services import closing, delivery, escalation, notices, status, tickets
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
@@ -73,7 +73,7 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
 
 
 def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
-    """What the line needs done beside its calls."""
+    """What follows from calls by itself: receipts, and old questions are forgotten."""
     config, store = wiring.config, wiring.store
 
     def receipts(now: datetime) -> int:
@@ -82,12 +82,6 @@ def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
         with store.write() as session:
             return write_receipts(session, now=now, rules=wiring.receipt_rules)
 
-    def publish(now: datetime) -> int:
-        wiring.entry.publish(store, now)
-        if pins.short(wiring.numbers_folder):
-            pins.write_pins(wiring.numbers_folder, wiring.secret_key)
-        return 0
-
     def forget(now: datetime) -> int:
         with store.write() as session:
             status.forget(session, now=now, limits=config.guessing)
@@ -95,7 +89,6 @@ def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
 
     return (
         Duty("receipts", 2.0, receipts),
-        Duty("publish", 2.0, publish),
         Duty("forget", 3600.0, forget),
     )
 

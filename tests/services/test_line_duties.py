@@ -1,4 +1,4 @@
-"""What the clock does for the line by itself: receipts, the files that it reads, old questions."""
+"""What happens for the line by itself: receipts, the files that it reads, old questions."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import time_machine
 from sqlalchemy import select
 
 from callcenter.clock import line_duties
 from callcenter.config.load import load
 from callcenter.config.secrets import read_secrets
 from callcenter.domain.line_mode import LineMode
-from callcenter.services import line_mode, numbers, pins, status
+from callcenter.line import _Line
+from callcenter.services import line_mode, pins, status
 from callcenter.store.line_models import StatusAttempt
 from callcenter.store.models import Notice
 from callcenter.wiring import Wiring
@@ -45,10 +47,14 @@ def wired(tmp_path: Path, migrated_file: Path) -> Iterator[Wiring]:
 
 
 def turn(wired: Wiring, at: datetime = T0) -> None:
-    """Each duty once, and again while there is something to do."""
+    """Each duty of the clock, again while there is something to do; then the line's own."""
     for duty in line_duties(wired):
         while duty.work(at):
             pass
+    with time_machine.travel(at, tick=False):
+        line = _Line(wired)
+        line._tell()
+        line._refill()
 
 
 def receipts(wired: Wiring) -> int:
@@ -92,14 +98,21 @@ def test_how_many_silent_calls_hurry_is_configured(tmp_path: Path, migrated_file
     strict.store.engine.dispose()
 
 
-def test_reserved_numbers_get_their_pins(wired: Wiring) -> None:
-    folder = wired.numbers_folder
-    numbers.refill(wired.store, "pbx1", folder, 20, T0)
-    assert pins.short(folder)
+def test_reserved_numbers_have_their_pins(wired: Wiring) -> None:
     turn(wired)
-    assert not pins.short(folder)
-    first = (folder / "numbers.txt").read_text()[:8]
-    assert (folder / "pins.txt").read_text()[:4] == wired.pin_of(first)
+    folder = wired.numbers_folder
+    numbers = (folder / "numbers.txt").read_text().split()
+    assert len(numbers) == wired.config.line.numbers_reserved
+    assert (folder / "pins.txt").read_text().split() == [wired.pin_of(n) for n in numbers]
+
+
+def test_pins_that_are_missing_are_written_though_no_number_is_new(wired: Wiring) -> None:
+    line = _Line(wired)
+    line._refill()
+    (wired.numbers_folder / "pins.txt").unlink()
+    assert pins.short(wired.numbers_folder)
+    line._refill()
+    assert not pins.short(wired.numbers_folder)
 
 
 def test_questions_that_no_rule_counts_are_forgotten(wired: Wiring) -> None:
