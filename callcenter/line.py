@@ -26,6 +26,7 @@ from ivr.prompts import PromptsMissing
 
 log = logging.getLogger("aduan24.line")
 
+_LOOK_S = 0.2
 _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
@@ -42,7 +43,8 @@ def run(wiring: Wiring, stop: threading.Event) -> None:
     line = _Line(wiring)
     line.start()
     with Heart(wiring.store, "line"):
-        stop.wait()
+        while not stop.wait(_LOOK_S):  # a wait without end can sleep through a signal
+            pass
         line.stop()
 
 
