@@ -7,7 +7,6 @@ the complaint, and this files it later. So nothing here ends the process but a s
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -36,9 +35,6 @@ _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides i
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Take and file calls until `stop` is set; then let go of the calls there are."""
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
     wiring.spool.prepare()
     line = _Line(wiring)
     line.start()
