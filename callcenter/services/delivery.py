@@ -106,7 +106,8 @@ def claim_notice(
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
     # The oldest: a worker that died while it looked sent nothing, the one before it may have.
-    doubtful = next((a for a in attempts if not a.result), None)
+    # A resend forgives tries, not doubts.
+    doubtful = next((a for a in notice.attempts if not a.result), None)
     address = _address(notice.person, carriers.channels, attempts, doubtful)
     if address is None:
         _give_up(notice)
