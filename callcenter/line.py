@@ -7,7 +7,6 @@ the complaint, and this files it later. So nothing here ends the process but a s
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from ivr.prompts import PromptsMissing
 
 log = logging.getLogger("aduan24.line")
 
+_LOOK_S = 0.2
 _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
@@ -36,14 +36,12 @@ _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides i
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Take and file calls until `stop` is set; then let go of the calls there are."""
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
     wiring.spool.prepare()
     line = _Line(wiring)
     line.start()
     with Heart(wiring.store, "line"):
-        stop.wait()
+        while not stop.wait(_LOOK_S):  # a wait without end can sleep through a signal
+            pass
         line.stop()
 
 

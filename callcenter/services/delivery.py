@@ -117,7 +117,8 @@ def claim_notice(
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
     # The oldest: a worker that died while it looked sent nothing, the one before it may have.
-    doubtful = next((a for a in attempts if not a.result), None)
+    # A resend forgives tries, not doubts.
+    doubtful = next((a for a in notice.attempts if not a.result), None)
     reporter = _reporter(session, notice)
     reach = _addresses(notice.person, reporter)
     address = _address(reach, carriers.channels, attempts, doubtful)

@@ -159,7 +159,7 @@ class NumberBlock(Base):
     node: Mapped[str] = mapped_column(String(16), index=True)
     first: Mapped[int] = mapped_column(unique=True)
     last: Mapped[int]
-    next: Mapped[int]  # only moved for numbers that the application itself gives out
+    next: Mapped[int]  # of our own block: the next one; of an exchange: past `last` = handed over
     reserved_at: Mapped[datetime]
 
 

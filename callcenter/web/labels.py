@@ -120,6 +120,7 @@ MODES: dict[str, LazyString] = {
     "fallback-refused": _l("jalur cadangan"),
     "fallback-died": _l("jalur cadangan"),
     "fallback-hung": _l("jalur cadangan"),
+    "adopted": _l("rekaman tanpa catatan"),
 }
 
 #: The sample ladder's rungs; a deployment's own keys are shown as they are.
