@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,9 +15,11 @@ from callcenter.domain.window import Night
 from callcenter.services import callbacks, silence
 from callcenter.services.callbacks import LEASE, QUIET, Claim
 from callcenter.services.errors import NotFound, Refused
+from callcenter.services.filing import Filing
 from callcenter.store.line_models import CallBack, CallBackRequest, CallBackTry
 from callcenter.store.models import Audit
 from callcenter.store.session import Store
+from ivr.spool import Spool
 from tests.services.calls import CONSENT, call_with_speech, file, heard
 from tests.services.conftest import DAY, HOUR, MINUTE, POSTGRES, T0, TICK, together
 
@@ -157,6 +160,20 @@ def test_after_the_end_of_one_a_new_wish_is_a_new_entry(store: Store) -> None:
     called(store, Outcome.TALKED, T0 + HOUR)
     asks(store, at=T0 + 2 * HOUR)
     assert [e.state for e in entries(store)] == [State.TALKED, State.WAITING]
+
+
+@pytest.mark.parametrize("note", [("call_back", "asked"), ("key", "2")])
+def test_the_wish_comes_from_the_lines_own_notes_on_disk(
+    store: Store, tmp_path: Path, note: tuple[str, str]
+) -> None:
+    """What the line writes beside its recordings is what is filed, on a landline too."""
+    spool = Spool(tmp_path / "spool", tmp_path / "quarantine")
+    spool.prepare()
+    told = [("started", "pbx1"), ("caller", LANDLINE), note, ("ended", "16")]
+    spool.open_call("pbx1-1772416800.1", told)
+    [call] = spool.ready()
+    Filing(store, spool, tmp_path, silent_below=0.5).file(call, call.started_at + MINUTE)
+    assert [e.caller for e in entries(store)] == ([LANDLINE] if note[0] == "call_back" else [])
 
 
 # ---------------------------------------------------------------- missed
