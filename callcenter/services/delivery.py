@@ -16,14 +16,14 @@ from typing import Protocol
 from sqlalchemy import or_, select, true, update
 from sqlalchemy.orm import Session
 
-from callcenter.domain.people import mask_phone
 from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, TransportError
-from callcenter.services import phones, reports
+from callcenter.services import reports
 from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
 from callcenter.services.notices import RECEIPT, is_due
+from callcenter.services.recipients import addresses
 from callcenter.services.rules import Rules
-from callcenter.store.models import Complaint, Notice, NoticeAttempt, Person
+from callcenter.store.models import Complaint, Notice, NoticeAttempt
 from callcenter.store.session import Store, post_after_commit
 
 log = logging.getLogger("aduan24.delivery")
@@ -120,7 +120,7 @@ def claim_notice(
     # A resend forgives tries, not doubts.
     doubtful = next((a for a in notice.attempts if not a.result), None)
     reporter = _reporter(session, notice)
-    reach = _addresses(notice.person, reporter)
+    reach = addresses(notice.person, reporter)
     address = _address(reach, carriers.channels, attempts, doubtful)
     if address is None:
         _give_up(notice)
@@ -165,23 +165,6 @@ def _address(
             if way[0] == doubtful.channel:
                 return way
     return next((way for way in ways if not _used_up(way[0], attempts)), None)
-
-
-def _addresses(person: Person | None, reporter: Complaint | None) -> dict[str, str | None]:
-    """Where this person, or a reporter, is reached by each channel. A reporter only by messages
-    to an Indonesian mobile, and never by e-mail."""
-    if reporter is not None:
-        mobile = phones.mobile(reporter.reporter_phone)
-        shown = mask_phone(mobile) if mobile else None
-        return {"whatsapp": mobile, "sms": mobile, "screen": shown}
-    if person is None or not person.active:
-        return {}
-    return {
-        "whatsapp": person.whatsapp,
-        "sms": person.phone,
-        "email": person.email,
-        "screen": person.name,
-    }
 
 
 def _used_up(channel: str, attempts: Sequence[NoticeAttempt], *, doubts: bool = False) -> bool:
