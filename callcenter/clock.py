@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
-from callcenter.services import closing, delivery, escalation, notices, tickets
+from callcenter.services import closing, delivery, escalation, notices, status, tickets
 from callcenter.services.batch import named
+from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
 from callcenter.store.session import Store
 from callcenter.wiring import Wiring
@@ -71,6 +72,27 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
     )
 
 
+def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """What follows from calls by itself: receipts, and old questions are forgotten."""
+    config, store = wiring.config, wiring.store
+
+    def receipts(now: datetime) -> int:
+        if not config.notices.receipts:
+            return 0
+        with store.write() as session:
+            return write_receipts(session, now=now, rules=wiring.receipt_rules)
+
+    def forget(now: datetime) -> int:
+        with store.write() as session:
+            status.forget(session, now=now, limits=config.guessing)
+        return 0
+
+    return (
+        Duty("receipts", 2.0, receipts),
+        Duty("forget", 3600.0, forget),
+    )
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -98,7 +120,8 @@ class Turns:
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
-    turns = Turns(duties(wiring.store, wiring.postman, wiring.rules))
+    ordinary = duties(wiring.store, wiring.postman, wiring.rules)
+    turns = Turns((*ordinary, *line_duties(wiring)))
     with Heart(wiring.store, "clock"):
         while not stop.is_set():
             stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

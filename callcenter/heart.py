@@ -7,8 +7,6 @@ import threading
 from datetime import UTC, datetime
 from types import TracebackType
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from callcenter.services.heartbeats import beat
 from callcenter.store.session import Store
 
@@ -42,6 +40,6 @@ class Heart:
             try:
                 with self._store.write() as session:
                     beat(session, self._part, datetime.now(UTC))
-            except SQLAlchemyError as error:
+            except Exception as error:  # a heart that stopped would call a living part dead
                 log.warning("the heartbeat was not written: %s", type(error).__name__)
             self._over.wait(EVERY_S)

@@ -38,7 +38,7 @@ class _Bench:
 
     @cached_property
     def carriers(self) -> Carriers:
-        return Carriers.of(self.wiring.channels, self.wiring.links)
+        return Carriers.of(self.wiring.channels, self.wiring.links, self.wiring.pin_of)
 
 
 _bench: _Bench | None = None

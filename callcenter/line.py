@@ -7,7 +7,6 @@ the complaint, and this files it later. So nothing here ends the process but a s
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from errno import EADDRINUSE
 from callcenter.config import Config
 from callcenter.gateways.pbx import PbxUnavailable
 from callcenter.heart import Heart
-from callcenter.services import numbers
+from callcenter.services import numbers, pins
 from callcenter.services.filing import SETTLE_S, Filing, Sweeper, plain
 from callcenter.services.numbers import NumbersExhausted
 from callcenter.wiring import Wiring
@@ -26,23 +25,23 @@ from ivr.prompts import PromptsMissing
 
 log = logging.getLogger("aduan24.line")
 
+_LOOK_S = 0.2
 _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
+_TELL_S = 2.0
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
 _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
 
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Take and file calls until `stop` is set; then let go of the calls there are."""
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
     wiring.spool.prepare()
     line = _Line(wiring)
     line.start()
     with Heart(wiring.store, "line"):
-        stop.wait()
+        while not stop.wait(_LOOK_S):  # a wait without end can sleep through a signal
+            pass
         line.stop()
 
 
@@ -85,7 +84,7 @@ class _Line:
         self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
 
     def _work(self) -> None:
-        due = dict.fromkeys(("numbers", "answering"), 0.0)
+        due = dict.fromkeys(("numbers", "answering", "telling"), 0.0)
         while not self._over.is_set():
             if self._wake.wait(_SWEEP_S):
                 self._wake.clear()
@@ -95,6 +94,9 @@ class _Line:
             if now >= due["answering"]:
                 self._do("answering", self._answer)
                 due["answering"] = now + _ANSWER_AGAIN_S
+            if now >= due["telling"]:
+                self._do("telling", self._tell)
+                due["telling"] = now + _TELL_S
             if self._pbx and now >= due["numbers"]:
                 self._do("numbers", self._refill)
                 due["numbers"] = now + _REFILL_S
@@ -129,6 +131,10 @@ class _Line:
         except PbxUnavailable:
             return None
 
+    def _tell(self) -> None:
+        """The files that calls begin with: how the line is switched, and who gets it short."""
+        self._wiring.entry.publish(self._store, datetime.now(UTC))
+
     def _refill(self) -> None:
         line, folder = self._wiring.config.line, self._wiring.numbers_folder
         with self._store.read() as session:
@@ -137,6 +143,8 @@ class _Line:
             now = datetime.now(UTC)
             left = numbers.refill(self._store, line.node, folder, line.numbers_reserved, now)
             log.info("%d public numbers are reserved for the exchange", left)
+        if short or not self._counted or pins.short(folder):
+            pins.write_pins(folder, self._wiring.secret_key)
         self._counted = True
 
 

@@ -19,8 +19,12 @@ from callcenter.gateways.channel import Channel
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
+from callcenter.services import entry, pins
+from callcenter.services.entry import Entry
 from callcenter.services.links import LinkSigner
+from callcenter.services.receipts import ReceiptRules
 from callcenter.services.rules import Rules
+from callcenter.services.status import InquiryRules
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
 from ivr.menu import Limits
@@ -61,6 +65,21 @@ class Wiring:
         """Signs officers' links."""
         return LinkSigner(self.secret_key, self.config.web.public_url)
 
+    def pin_of(self, number: str) -> str:
+        """The PIN of a public number; needs no database."""
+        return pins.pin_of(number, self.secret_key)
+
+    @cached_property
+    def receipt_rules(self) -> ReceiptRules:
+        """What a receipt says, and when it may leave."""
+        programme = self.config.programme
+        return ReceiptRules(programme.name, programme.phone, self.config.night)
+
+    @cached_property
+    def inquiry_rules(self) -> InquiryRules:
+        """Who may learn what became of a complaint."""
+        return InquiryRules(self.secret_key, self.config.guessing)
+
     # ------------------------------------------------------------ people
 
     @cached_property
@@ -94,6 +113,12 @@ class Wiring:
     def numbers_folder(self) -> Path:
         """The public numbers that are reserved for the exchange, and how many are gone."""
         return self.config.storage.state / "numbers"
+
+    @cached_property
+    def entry(self) -> Entry:
+        """Where a call begins; two files that the line reads, whatever else is away."""
+        state, most = self.config.storage.state, self.config.line.silent_calls
+        return Entry(entry.mode_file(state), entry.limited_file(state, self.secret_key, most))
 
     @cached_property
     def asterisk_settings(self) -> AsteriskSettings:

@@ -19,7 +19,7 @@ from callcenter.gateways import valkey
 from callcenter.gateways.asterisk import command, control, render
 from callcenter.gateways.parts import PartsError, read_parts
 from callcenter.instance import Port, taken_ports
-from callcenter.services import accounts, directory, numbers
+from callcenter.services import accounts, directory, numbers, pins
 from callcenter.spoken_names import extra_texts
 from callcenter.store.migrate import upgrade
 from callcenter.store.models import Call, User
@@ -76,6 +76,7 @@ def prepare(config: Config, tell: Tell) -> Prepared:
     if exchange:  # the very first call shall have a number, whatever else does not run yet
         line = config.line
         numbers.refill(store, line.node, wiring.numbers_folder, line.numbers_reserved, now())
+        pins.write_pins(wiring.numbers_folder, wiring.secret_key)
     engine.dispose()
     address = f"sip:line@{local(config.line.bind)}:{config.line.sip_port}"
     return Prepared(empty, sign_ins, exchange, address)

@@ -5,7 +5,9 @@ Each logs to standard output and ends on SIGTERM or SIGINT.
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,11 +70,18 @@ def demo(
 
 
 def _wiring() -> Wiring:
+    _log_to_output()
     loaded = configuration()
     from callcenter.config import read_secrets
     from callcenter.wiring import Wiring
 
     return Wiring(loaded, read_secrets(loaded))
+
+
+def _log_to_output() -> None:
+    """Our own words from INFO on, those of libraries from WARNING on: they may name people."""
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("aduan24").setLevel(logging.INFO)
 
 
 def _stop_event() -> threading.Event:

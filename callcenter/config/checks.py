@@ -21,6 +21,8 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _ladder_mistakes(config)
     yield from _port_mistakes(config)
     yield from _channel_mistakes(config)
+    if config.line.call_back_from >= config.line.call_back_to:
+        yield "line.call_back_to: must be later in the day than line.call_back_from"
     try:
         _ = config.programme.zone
     except (KeyError, ValueError, OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +12,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.limits import Limits
+from callcenter.domain.limits import Window as GuessWindow
 from callcenter.domain.people import Post
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Clock, Night, Step, Until
@@ -109,8 +112,18 @@ class Recording(Section):
     silent_below_seconds: float = Field(default=0.5, ge=0.1, le=5)
 
 
+class Status(Section):
+    """How often somebody may ask for a complaint with a wrong PIN."""
+
+    wrong_per_complaint: int = Field(default=3, ge=1, le=20)
+    locked_for: Duration = timedelta(hours=1)
+    wrong_per_caller_a_day: int = Field(default=5, ge=1, le=50)
+    wrong_an_hour: int = Field(default=20, ge=1, le=1000)
+    wrong_a_day: int = Field(default=60, ge=1, le=5000)
+
+
 class Line(Section):
-    """The telephone line."""
+    """The telephone line. `call_back_from` and `_to`: the hours in which citizens are called."""
 
     enabled: bool = True
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")] = "pbx1"
@@ -122,6 +135,10 @@ class Line(Section):
     agi_port: Port = 4573
     max_call_seconds: int = Field(default=600, ge=60, le=3600)
     numbers_reserved: int = Field(default=5000, ge=10, le=100_000)
+    silent_calls: int = Field(default=3, ge=2, le=100)
+    call_back_from: TimeOfDay = time(8, 0)
+    call_back_to: TimeOfDay = time(20, 0)
+    status: Status = Status()
     recording: Recording = Recording()
     trunk: Trunk | None = None
 
@@ -237,9 +254,13 @@ class Smtp(Section):
 
 
 class Notices(Section):
-    """Which ways a notice may take, in this order; `screen` shows it in the console only."""
+    """Which ways a notice may take, in this order; `screen` shows it in the console only.
+
+    `receipts`: a citizen's mobile gets the number and the PIN of the complaint.
+    """
 
     channels: tuple[Literal["whatsapp", "sms", "email", "screen"], ...] = ("screen",)
+    receipts: bool = True
     twilio: Twilio | None = None
     smtp: Smtp | None = None
 
@@ -281,6 +302,28 @@ class Config(Section):
         if self.window.time_scale > 1:
             start = end
         return Night(start, end, self.programme.zone)
+
+    @property
+    def no_call_backs(self) -> Night:
+        """The hours in which no citizen is called, in the programme's zone."""
+        return Night(self.line.call_back_to, self.line.call_back_from, self.programme.zone)
+
+    @property
+    def guessing(self) -> Limits:
+        """What wrong PINs cost."""
+        told, usual = self.line.status, Limits()
+        return replace(
+            usual,
+            caller=GuessWindow(told.wrong_per_caller_a_day, usual.caller.length),
+            own=replace(usual.own, free=told.wrong_per_caller_a_day),
+            complaint=replace(
+                usual.complaint, free=told.wrong_per_complaint, first=told.locked_for
+            ),
+            overall=(
+                GuessWindow(told.wrong_an_hour, timedelta(hours=1)),
+                GuessWindow(told.wrong_a_day, timedelta(days=1)),
+            ),
+        )
 
     @property
     def routing(self) -> tuple[Category, ...]:

@@ -42,6 +42,9 @@ _MAY: dict[str, frozenset[Role]] = {
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "edit_prompts": frozenset({Role.ADMINISTRATOR}),
     "see_audit": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    "call_back": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "flag_pranks": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "switch_line": frozenset({Role.ADMINISTRATOR}),
 }
 
 

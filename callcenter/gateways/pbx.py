@@ -21,7 +21,7 @@ from typing import Any
 
 from asterisk.ami import Action, AMIClient
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("aduan24.pbx")
 
 CALL_ID = re.compile(r"[A-Za-z0-9]{1,32}-[0-9]{1,12}\.[0-9]{1,12}")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0

@@ -8,7 +8,7 @@ is looked up at the provider before anything is sent again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -20,9 +20,10 @@ from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, Tra
 from callcenter.services import reports
 from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
-from callcenter.services.notices import is_due
+from callcenter.services.notices import RECEIPT, is_due
+from callcenter.services.recipients import addresses
 from callcenter.services.rules import Rules
-from callcenter.store.models import Notice, NoticeAttempt, Person
+from callcenter.store.models import Complaint, Notice, NoticeAttempt
 from callcenter.store.session import Store, post_after_commit
 
 log = logging.getLogger("aduan24.delivery")
@@ -58,17 +59,27 @@ class Claim:
     only_look: bool = False
 
 
+def _no_pin(_number: str) -> str:
+    return "-"
+
+
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """The configured channels by name, in their order, and who signs the links."""
+    """The configured channels by name, in their order, who signs the links, who knows the PINs."""
 
     channels: Mapping[str, Channel]
     links: LinkSigner
+    pin_of: Callable[[str], str] = _no_pin
 
     @classmethod
-    def of(cls, channels: Iterable[Channel], links: LinkSigner) -> Carriers:
+    def of(
+        cls,
+        channels: Iterable[Channel],
+        links: LinkSigner,
+        pin_of: Callable[[str], str] = _no_pin,
+    ) -> Carriers:
         """From a sequence of channels."""
-        return cls({channel.name: channel for channel in channels}, links)
+        return cls({channel.name: channel for channel in channels}, links, pin_of)
 
 
 def deliver(
@@ -106,8 +117,11 @@ def claim_notice(
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
     # The oldest: a worker that died while it looked sent nothing, the one before it may have.
-    doubtful = next((a for a in attempts if not a.result), None)
-    address = _address(notice.person, carriers.channels, attempts, doubtful)
+    # A resend forgives tries, not doubts.
+    doubtful = next((a for a in notice.attempts if not a.result), None)
+    reporter = _reporter(session, notice)
+    reach = addresses(notice.person, reporter)
+    address = _address(reach, carriers.channels, attempts, doubtful)
     if address is None:
         _give_up(notice)
         return None
@@ -122,14 +136,21 @@ def claim_notice(
         notice.fence,
         written.id,
         channel,
-        _message(notice, to, carriers.links),
+        _message(notice, to, carriers, reporter),
         doubtful_since=doubtful.started_at if doubtful else None,
         only_look=doubtful is not None and _used_up(channel, attempts, doubts=True),
     )
 
 
+def _reporter(session: Session, notice: Notice) -> Complaint | None:
+    """The complaint whose reporter a receipt goes to."""
+    if notice.kind != RECEIPT or notice.complaint_id is None:
+        return None
+    return session.get(Complaint, notice.complaint_id)
+
+
 def _address(
-    person: Person | None,
+    reach: Mapping[str, str | None],
     channels: Iterable[str],
     attempts: Sequence[NoticeAttempt],
     doubtful: NoticeAttempt | None,
@@ -138,23 +159,12 @@ def _address(
 
     An attempt whose answer was lost is settled on its own channel before another is tried.
     """
-    ways = [(name, to) for name in channels if (to := _reachable(person, name))]
+    ways = [(name, to) for name in channels if (to := reach.get(name))]
     if doubtful is not None:
         for way in ways:
             if way[0] == doubtful.channel:
                 return way
     return next((way for way in ways if not _used_up(way[0], attempts)), None)
-
-
-def _reachable(person: Person | None, channel: str) -> str | None:
-    if person is None or not person.active:
-        return None
-    return {
-        "whatsapp": person.whatsapp,
-        "sms": person.phone,
-        "email": person.email,
-        "screen": person.name,
-    }[channel]
 
 
 def _used_up(channel: str, attempts: Sequence[NoticeAttempt], *, doubts: bool = False) -> bool:
@@ -164,11 +174,14 @@ def _used_up(channel: str, attempts: Sequence[NoticeAttempt], *, doubts: bool = 
     return "refused" in own or sum(result in vain for result in own) >= TRIES_PER_CHANNEL
 
 
-def _message(notice: Notice, to: str, links: LinkSigner) -> Outgoing:
+def _message(notice: Notice, to: str, carriers: Carriers, reporter: Complaint | None) -> Outgoing:
+    """Links and PINs are only made now: the database holds neither."""
     text = notice.body
     if notice.link_id is not None:
-        text = f"{text}\n{links.url(notice.link_id)}"
-    name = notice.person.name if notice.person else ""
+        text = f"{text}\n{carriers.links.url(notice.link_id)}"
+    if reporter is not None:
+        text = f"{text}\nPIN: {carriers.pin_of(reporter.public_number)}"
+    name = notice.person.name if notice.person else "Pelapor" if reporter else ""
     return Outgoing(notice.key, to, name, notice.subject, text)
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EMLINK, ENOSYS, ENOTSUP, EPERM, EXDEV
 from pathlib import Path
@@ -55,6 +55,7 @@ class Filing:
     spool: Spool
     recordings: Path
     silent_below: float
+    _days: set[tuple[Path, int]] = field(default_factory=set, repr=False)
 
     def file(self, call: SpooledCall, now: datetime) -> Call:
         """File a call and take it out of the spool; harmless to repeat after a crash anywhere.
@@ -62,8 +63,10 @@ class Filing:
         Raises OSError (a full disk), Misplaced, or what the database raises: then the call is
         still in the spool.
         """
-        folder = self._folder(call)
-        clips = tuple(kept for clip in call.clips if (kept := self._keep(clip, folder)))
+        place = _Place.of(self.recordings, call)
+        clips = tuple(kept for clip in call.clips if (kept := self._keep(clip, place)))
+        if clips:
+            place.sync(self._days)
         with self.store.write() as session:
             filed = intake.file_call(
                 session, _heard(call, clips), now=now, silent_below=self.silent_below
@@ -79,14 +82,7 @@ class Filing:
         self.spool.quarantine(path, reason)
         log.warning("put into quarantine: %r: %s", path.name, reason)
 
-    def _folder(self, call: SpooledCall) -> Path:
-        root = self.recordings.resolve()
-        folder = root / "calls" / f"{call.started_at:%Y/%m/%d}" / call.call_id
-        if folder.resolve() != folder:
-            raise Misplaced(f"{folder.relative_to(root)} is a link, or lies behind one")
-        return folder
-
-    def _keep(self, clip: SpooledClip, folder: Path) -> Clip | None:
+    def _keep(self, clip: SpooledClip, place: _Place) -> Clip | None:
         """The clip, repaired, measured and at its final place; None without a usable one."""
         try:
             path = self.spool.verify(clip.path)
@@ -96,15 +92,15 @@ class Filing:
         except (NotAWave, NotInSpool) as error:
             self.put_aside(clip.path, str(error))
             return None
-        target = folder / f"{clip.kind}-{clip.take}.wav"
-        sha256 = _place(path, target, self.recordings.resolve())
+        target = place.folder / f"{clip.kind}-{clip.take}.wav"
+        sha256 = place.take_in(path, target)
         if sha256 is None:
             self.put_aside(path, "another recording of this call has its place")
             return None
         return Clip(
             kind=clip.kind,
             take=clip.take,
-            path=str(target.relative_to(self.recordings.resolve())),
+            path=str(target.relative_to(place.root)),
             sha256=sha256,
             bytes=target.stat().st_size,
             seconds=round(wave.seconds, 3),
@@ -140,30 +136,48 @@ def _steps(call: SpooledCall) -> Iterator[tuple[float, str, str]]:
 # ---------------------------------------------------------------- the audio's final place
 
 
-def _place(source: Path, target: Path, root: Path) -> str | None:
-    """Bring a file to its place, on disk when this returns; its SHA-256.
+@dataclass(frozen=True)
+class _Place:
+    """The folder of one call's recordings, below `root`."""
 
-    A hard link where that is possible: it needs no room on a full disk. None if something else
-    has the place.
-    """
-    _make_folders(target.parent, root)
-    _link(source, target)
-    sha256 = _sha256(target)
-    if sha256 != _sha256(source):
-        return None
-    for path in (target, *target.parents):
-        _sync(path)
-        if path == root:
-            break
-    return sha256
+    root: Path
+    folder: Path
 
+    @classmethod
+    def of(cls, recordings: Path, call: SpooledCall) -> _Place:
+        root = recordings.resolve()
+        folder = root / "calls" / f"{call.started_at:%Y/%m/%d}" / call.call_id
+        if folder.resolve() != folder:
+            raise Misplaced(f"{folder.relative_to(root)} is a link, or lies behind one")
+        return cls(root, folder)
 
-def _make_folders(folder: Path, root: Path) -> None:
-    """What citizens said: the owner's alone."""
-    path = root
-    for part in folder.relative_to(root).parts:
-        path /= part
-        path.mkdir(mode=0o700, exist_ok=True)
+    def take_in(self, source: Path, target: Path) -> str | None:
+        """Bring a file to its place; its SHA-256, None if something else has the place.
+
+        A hard link where that is possible: it needs no room on a full disk.
+        """
+        path = self.root
+        for part in self.folder.relative_to(self.root).parts:
+            path /= part
+            path.mkdir(mode=0o700, exist_ok=True)  # what citizens said: the owner's alone
+        _link(source, target)
+        sha256 = _sha256(target)
+        if sha256 != _sha256(source):
+            return None
+        _sync(target)
+        return sha256
+
+    def sync(self, known: set[tuple[Path, int]]) -> None:
+        """See that a crash does not lose the folder: once for all clips, and what is above the
+        day's folder once in the life of a process, which remembers it in `known`."""
+        day = self.folder.parent
+        mark = (day, day.stat().st_ino)
+        above = () if mark in known else day.parents
+        for path in (self.folder, day, *above):
+            _sync(path)
+            if path == self.root:
+                break
+        known.add(mark)
 
 
 def _link(source: Path, target: Path) -> None:

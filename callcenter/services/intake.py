@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
-from callcenter.services import history, numbers, phones
+from callcenter.services import callbacks, history, numbers, phones, silence
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
 
@@ -73,10 +73,12 @@ def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below
         if (clip.kind, clip.take) not in known:
             call.recordings.append(_recording(clip))
     call.speech_seconds = sum(r.speech_seconds for r in call.recordings)
-    call.silent = call.speech_seconds < silent_below
-    if not call.silent and call.complaint is None:
+    spoke = call.speech_seconds >= silent_below
+    call.silent = not spoke and not silence.engaged(call.path)
+    if spoke and call.complaint is None:
         _file_complaint(session, call, heard, now)
     session.flush()
+    callbacks.call_ended(session, call, now=now)
     return call
 
 

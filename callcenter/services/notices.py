@@ -18,11 +18,13 @@ from callcenter.services import audit, links
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.rules import Rules
 from callcenter.services.wording import Words
-from callcenter.store.models import Notice, Person, Ticket
+from callcenter.store.models import Complaint, Notice, Person, Ticket
 from callcenter.store.session import Letter, post_after_commit
 
 #: A worker that has held a notice for so long is dead or stuck: another one may take it.
 LEASE = timedelta(seconds=45)
+#: The kind of a notice to a complaint's reporter; it has no person.
+RECEIPT = "receipt"
 
 
 def write(
@@ -68,6 +70,29 @@ def write(
         session.add(notice)
         session.flush()
         post_after_commit(session, notice.id, urgent=urgent)
+
+
+def to_reporter(
+    session: Session, complaint: Complaint, words: Words, *, now: datetime, not_before: datetime
+) -> None:
+    """The receipt of a complaint to whoever reported it, once; the caller sees to that.
+
+    Where it goes is looked up when it leaves: the reporter's number stands in the complaint alone.
+    """
+    notice = Notice(
+        key=f"complaint:{complaint.id}:{RECEIPT}",
+        kind=RECEIPT,
+        complaint_id=complaint.id,
+        subject=words.subject[:200],
+        body=words.body,
+        state="queued",
+        not_before=not_before,
+        created_at=now,
+    )
+    session.add(notice)
+    session.flush()
+    if not_before <= now:
+        post_after_commit(session, notice.id, urgent=False)
 
 
 def due(session: Session, now: datetime, limit: int = 500) -> Sequence[Letter]:

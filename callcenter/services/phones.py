@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import phonenumbers
+from phonenumbers import PhoneNumberType
+
+_INDONESIA = 62
 
 
 def normalise(raw: str | None) -> str | None:
@@ -16,3 +19,14 @@ def normalise(raw: str | None) -> str | None:
     if not phonenumbers.is_possible_number(parsed):
         return None
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def mobile(number: str | None) -> str | None:
+    """The number (E.164) when it is an Indonesian mobile, which takes messages; else None."""
+    try:
+        parsed = phonenumbers.parse(number or "")
+    except phonenumbers.NumberParseException:
+        return None
+    kind = phonenumbers.number_type(parsed)
+    messages = parsed.country_code == _INDONESIA and kind == PhoneNumberType.MOBILE
+    return number if messages else None

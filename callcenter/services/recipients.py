@@ -1,4 +1,4 @@
-"""Who is meant by a post of the ladder, for one ticket, at this moment."""
+"""Who is meant by a post of the ladder, for one ticket, at this moment; where they are reached."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from callcenter.domain.people import AGENCY_POSTS, Post
-from callcenter.store.models import Notice, Person, Ticket
+from callcenter.domain.people import AGENCY_POSTS, Post, mask_phone
+from callcenter.services import phones
+from callcenter.store.models import Complaint, Notice, Person, Ticket
 
 
 def people_for(session: Session, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
@@ -62,3 +63,20 @@ def _office(session: Session, post: Post) -> Sequence[Person]:
 def _told(session: Session, ticket: Ticket) -> set[str | None]:
     """Who has had a notice about this ticket already."""
     return set(session.scalars(select(Notice.person_key).where(Notice.ticket_id == ticket.id)))
+
+
+def addresses(person: Person | None, reporter: Complaint | None) -> dict[str, str | None]:
+    """Where this person, or a reporter, is reached by each channel. A reporter only by messages
+    to an Indonesian mobile, and never by e-mail."""
+    if reporter is not None:
+        mobile = phones.mobile(reporter.reporter_phone)
+        shown = mask_phone(mobile) if mobile else None
+        return {"whatsapp": mobile, "sms": mobile, "screen": shown}
+    if person is None or not person.active:
+        return {}
+    return {
+        "whatsapp": person.whatsapp,
+        "sms": person.phone,
+        "email": person.email,
+        "screen": person.name,
+    }

@@ -198,7 +198,7 @@ def check() -> int:
 
 def new(message: str, scripts: Path = SCRIPTS) -> int:
     """Write the next migration from what the models have and the migrations have not."""
-    number = len(list(ScriptDirectory(str(scripts)).walk_revisions())) + 1
+    number = 1 + max(int(step.revision) for step in ScriptDirectory(str(scripts)).walk_revisions())
     with _fresh(scripts) as engine, engine.begin() as connection:
         config = _alembic(scripts, connection)
         command.revision(config, message, autogenerate=True, rev_id=f"{number:04}")

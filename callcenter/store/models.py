@@ -159,7 +159,7 @@ class NumberBlock(Base):
     node: Mapped[str] = mapped_column(String(16), index=True)
     first: Mapped[int] = mapped_column(unique=True)
     last: Mapped[int]
-    next: Mapped[int]  # only moved for numbers that the application itself gives out
+    next: Mapped[int]  # of our own block: the next one; of an exchange: past `last` = handed over
     reserved_at: Mapped[datetime]
 
 
@@ -220,7 +220,7 @@ class Complaint(Base):
     received_at: Mapped[datetime] = mapped_column(index=True)
     urgency: Mapped[Urgency] = mapped_column(default=Urgency.REPORT)
     reporter_name: Mapped[str] = mapped_column(String(120), default="")
-    reporter_phone: Mapped[str | None] = mapped_column(String(20))
+    reporter_phone: Mapped[str | None] = mapped_column(String(20), index=True)
     transcript: Mapped[str] = mapped_column(Text, default="")
     category_key: Mapped[str | None] = mapped_column(String(40))
     village_code: Mapped[str | None] = mapped_column(String(13))
@@ -424,3 +424,7 @@ class Heartbeat(Base):
     part: Mapped[str] = mapped_column(String(40), primary_key=True)
     at: Mapped[datetime]
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+# Whoever sees these tables sees the line's too: migrations compare all of them.
+from callcenter.store import line_models  # noqa: E402, F401 (it needs the classes above)

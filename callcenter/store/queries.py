@@ -9,8 +9,16 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
+from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
+from callcenter.store.line_models import (
+    CallBack,
+    CallBackRequest,
+    CallBackTry,
+    CallerFlag,
+    LineSwitch,
+)
 from callcenter.store.models import (
     Audit,
     Call,
@@ -205,6 +213,80 @@ def messages(
 
 
 @dataclass(frozen=True, slots=True)
+class SilentCaller:
+    """The silent calls of one telephone (None: all hidden ones), and what operators think of it."""
+
+    caller: str | None
+    calls: int
+    first_at: datetime
+    last_at: datetime
+    last_call_id: int
+    flag: CallerFlag | None
+
+
+def silent_callers(session: Session, *, since: datetime) -> list[SilentCaller]:
+    """Telephones with silent calls from `since` on, the latest first."""
+    rows = session.execute(
+        select(
+            Call.caller,
+            func.count(),
+            func.min(Call.started_at),
+            func.max(Call.started_at),
+            func.max(Call.id),
+        )
+        .where(Call.silent, Call.started_at >= since)
+        .group_by(Call.caller)
+        .order_by(func.max(Call.started_at).desc(), func.max(Call.id).desc())
+        .limit(2 * PAGE)
+    ).all()
+    flags = _flags(session, [row[0] for row in rows if row[0]])
+    return [SilentCaller(*row, flags.get(row[0] or "")) for row in rows]
+
+
+def _flags(session: Session, callers: Sequence[str]) -> dict[str, CallerFlag]:
+    standing = select(CallerFlag).where(
+        CallerFlag.caller.in_(callers), CallerFlag.lifted_at.is_(None)
+    )
+    return {flag.caller: flag for flag in session.scalars(standing)}
+
+
+def call_backs(
+    session: Session, *, open_only: bool, before: int | None = None
+) -> Sequence[CallBack]:
+    """Open ones, who asked first; or closed ones, newest first, a page at a time."""
+    rows = select(CallBack).options(
+        selectinload(CallBack.attempts), selectinload(CallBack.requests)
+    )
+    if open_only:
+        asked_first = (CallBack.reason == Reason.ASKED).desc()
+        rows = rows.where(CallBack.open_caller.is_not(None))
+        order = (asked_first, CallBack.next_at, CallBack.id)
+        return session.scalars(rows.order_by(*order).limit(4 * PAGE)).all()
+    rows = rows.where(CallBack.open_caller.is_(None))
+    if before is not None:
+        rows = rows.where(CallBack.id < before)
+    return session.scalars(rows.order_by(CallBack.id.desc()).limit(PAGE)).all()
+
+
+def call_back(session: Session, call_back_id: int) -> CallBack | None:
+    """One call-back."""
+    return session.get(CallBack, call_back_id)
+
+
+def call_back_counts(session: Session) -> dict[str, int]:
+    """How many are open, and how many were given up, counted up to a cap."""
+    return {
+        "open": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_not(None))),
+        "done": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_(None))),
+    }
+
+
+def line_switches(session: Session) -> Sequence[LineSwitch]:
+    """How the line was switched, the newest first."""
+    return session.scalars(select(LineSwitch).order_by(LineSwitch.id.desc()).limit(PAGE)).all()
+
+
+@dataclass(frozen=True, slots=True)
 class Pulse:
     """Changes when anything changed that a list shows; cheap enough to ask twice a second."""
 
@@ -214,6 +296,7 @@ class Pulse:
     attempts: int
     escalations: int
     sending: str
+    call_backs: tuple[int, int]
 
 
 def pulse(session: Session) -> Pulse:
@@ -226,6 +309,7 @@ def pulse(session: Session) -> Pulse:
         attempts=_newest(session, NoticeAttempt.id),
         escalations=_newest(session, Escalation.id),
         sending=",".join(session.scalars(states)),
+        call_backs=(_newest(session, CallBackRequest.id), _newest(session, CallBackTry.id)),
     )
 
 

@@ -9,23 +9,40 @@ from flask import Flask
 from callcenter.web import (
     access,
     auth,
+    callbacks,
     context,
     desk,
     errors,
     events,
     health,
     inbox,
+    line,
     messages,
     officer,
     prompts,
     recordings,
     screen,
     security,
+    silence,
     tickets,
 )
 from callcenter.wiring import Wiring
 
-_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, prompts)
+_ROOMS = (
+    auth,
+    inbox,
+    desk,
+    tickets,
+    callbacks,
+    silence,
+    line,
+    messages,
+    recordings,
+    events,
+    health,
+    officer,
+    prompts,
+)
 
 
 def create_app(wiring: Wiring) -> Flask:

@@ -120,6 +120,7 @@ MODES: dict[str, LazyString] = {
     "fallback-refused": _l("jalur cadangan"),
     "fallback-died": _l("jalur cadangan"),
     "fallback-hung": _l("jalur cadangan"),
+    "adopted": _l("rekaman tanpa catatan"),
 }
 
 #: The sample ladder's rungs; a deployment's own keys are shown as they are.
@@ -166,7 +167,28 @@ VOICES: dict[str, LazyString] = {
     "borrowed": _l("Diucapkan dalam bahasa Indonesia"),
 }
 
+LINE_MODES: dict[str, LazyString] = {
+    "normal": _l("Biasa"),
+    "announcement": _l("Pengumuman dulu"),
+    "emergency_only": _l("Hanya darurat"),
+}
+
+CALL_BACKS: dict[str, LazyString] = {
+    "asked": _l("Minta ditelepon"),
+    "missed": _l("Putus sebelum bicara"),
+    "waiting": _l("Menunggu"),
+    "calling": _l("Sedang ditelepon"),
+    "talked": _l("Sudah bicara"),
+    "reached_us": _l("Menelepon lagi sendiri"),
+    "given_up": _l("Tidak terjangkau"),
+    "no_answer": _l("Tidak dijawab"),
+    "busy": _l("Sibuk"),
+    "gave_up": _l("Dihentikan"),
+}
+
 TABLES = {
+    "line_mode": LINE_MODES,
+    "call_back": CALL_BACKS,
     "path": PATH,
     "step": STEPS,
     "state": STATES,

@@ -152,8 +152,10 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("work_desk",), "inbox.complaints", _("Aduan")),
         (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
         (("see_calls",), "inbox.calls", _("Panggilan")),
+        (("call_back",), "callbacks.index", _("Telepon balik")),
         (("see_messages",), "messages.index", _("Pesan")),
         (("edit_prompts",), "prompts.index", _("Suara")),
+        (("switch_line",), "line.page", _("Saluran")),
     ]
 
 

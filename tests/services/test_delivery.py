@@ -471,6 +471,24 @@ def test_a_way_in_doubt_that_was_taken_out_does_not_stop_the_notice(
     assert mail.sent() == [("whatsapp", PHONE), ("sms", PHONE)]
 
 
+def test_a_revived_notice_in_doubt_is_looked_up_first(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    """The answer was lost, the person left, the notice died; the person came back."""
+    mail.whatsapp.answers = [LOST]
+    mail.deliver(notice_id, T0)
+    town.change_person("pupr_1", active=False)
+    mail.work(T0 + HOUR)
+    assert _notice(town, notice_id).state == "dead"
+    town.change_person("pupr_1", active=True)
+    with town.store.write() as db:
+        notices.resend(db, notice_id, actor="supervisor", now=T0 + DAY)
+    mail.whatsapp.looks = [mail.whatsapp.receipt()]
+    mail.work(T0 + DAY)
+    assert mail.sent() == [("whatsapp", PHONE)]
+    assert _notice(town, notice_id).state == "sent"
+
+
 # ---------------------------------------------------------------- arrival
 
 

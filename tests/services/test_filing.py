@@ -599,15 +599,15 @@ def test_one_calls_trouble_holds_up_no_other_and_is_tried_again(
     for n in range(3):
         text = SIDECAR.replace(NUMBER, make_number(n))
         put(spool, text, f"pbx1-1764000000.{n}", complaint_1=spoken)
-    place = service._place
+    link = service._link
 
-    def full(source: Path, target: Path, root: Path) -> str | None:
+    def full(source: Path, target: Path) -> None:
         if "1764000000.0" in source.name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return place(source, target, root)
+        link(source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(service, "_place", full)
+        patch.setattr(service, "_link", full)
         assert sweeper.sweep(NOW, nobody) == 2
         assert sum(sweeper.sweep(NOW, nobody) for _ in range(20)) == 0
     assert sum(sweeper.sweep(NOW, nobody) for _ in range(9)) == 1
@@ -669,3 +669,27 @@ def test_a_log_line_says_nothing_about_the_caller(
     assert "filed with 1 recordings" in caplog.text
     assert CALLER[1:] not in caplog.text
     assert NUMBER not in caplog.text
+
+
+def test_every_folder_is_on_disk_before_the_database_says_so(
+    filing: Filing, spool: Spool, spoken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folders above the day's once in the life of a process; a new one of that name again."""
+    synced: list[str] = []
+    sync = service._sync
+
+    def noted(path: Path) -> None:
+        assert rows(filing.store)[0] == filed
+        synced.append(str(path.relative_to(filing.recordings)))
+        sync(path)
+
+    monkeypatch.setattr(service, "_sync", noted)
+    day = ["calls/2025/11/24", "calls/2025/11", "calls/2025", "calls", "."]
+    for filed, above in enumerate((day, day[:1], day)):
+        if filed == 2:
+            (filing.recordings / day[0]).rename(filing.recordings / "moved")
+        call_id = f"pbx1-1764000000.{filed}"
+        filing.file(put(spool, SIDECAR, call_id, name_1=spoken), NOW)
+        own = f"{day[0]}/{call_id}"
+        assert synced == [f"{own}/name-1.wav", own, *above]
+        synced.clear()

@@ -68,6 +68,8 @@ MISTAKES: list[tuple[str, Edit, str, str]] = [
     ("unknown key in a list", put("agencies.0.haed", 1), "agencies.0.haed: unknown key", "remove"),
     ("missing section", drop("ladder"), "ladder: is missing", "add it"),
     ("missing key", drop("agencies.0.head"), "agencies.0.head: is missing", "add it"),
+    ("no call-back hours", put("line.call_back_to", "08:00"), "line.call_back_to: ", "later"),
+    ("no guesses at all", put("line.status.wrong_a_day", 0), "line.status.wrong_a_day: ", "1"),
     ("number as text", put("line.sip_port", "many"), "line.sip_port: ", "integer"),
     ("section as text", put("web", "yes"), "web: ", "Web"),
     ("list as text", put("agencies", "pupr"), "agencies: ", "tuple"),

@@ -15,6 +15,8 @@ RIGHTS = {
         "see_calls",
         "see_all_tickets",
         "confirm_not_actionable",
+        "call_back",
+        "flag_pranks",
     },
     Role.SUPERVISOR: {
         "work_desk",
@@ -22,6 +24,8 @@ RIGHTS = {
         "see_calls",
         "see_all_tickets",
         "confirm_not_actionable",
+        "call_back",
+        "flag_pranks",
         "see_messages",
         "resend_messages",
         "see_audit",
@@ -33,6 +37,7 @@ RIGHTS = {
         "see_messages",
         "resend_messages",
         "see_audit",
+        "switch_line",
     },
 }
 ALL = sorted(set().union(*RIGHTS.values()))

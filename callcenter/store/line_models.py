@@ -1,0 +1,115 @@
+"""The tables behind the line's services: inquiries, modes, call-backs, flags of callers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Enum, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from callcenter.domain import call_back
+from callcenter.domain.line_mode import LineMode
+from callcenter.store.models import Base, Call
+
+
+def _stored(kind: type[LineMode | call_back.Reason | call_back.State | call_back.Outcome]) -> Enum:
+    """A StrEnum as its value in a plain text column."""
+    return Enum(kind, native_enum=False, length=20, values_callable=lambda e: [m.value for m in e])
+
+
+class StatusAttempt(Base):
+    """One question about a complaint by telephone; wrong answers are counted against guessers.
+
+    `caller_hash` is keyed with the installation's secret: it tells callers apart and names
+    nobody. `evaluated`: the PIN was looked at; it is not while somebody has to wait.
+    """
+
+    __tablename__ = "status_attempts"
+    __table_args__ = (
+        Index("ix_status_attempts_caller_hash_at", "caller_hash", "at"),
+        Index("ix_status_attempts_public_number_at", "public_number", "at"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    caller_hash: Mapped[str] = mapped_column(String(64))
+    own: Mapped[bool]  # by the telephone that the complaint came from
+    public_number: Mapped[str | None] = mapped_column(String(8))  # None: by the telephone alone
+    evaluated: Mapped[bool]
+    succeeded: Mapped[bool]
+
+
+class LineSwitch(Base):
+    """Somebody switched the line; the newest row counts, and only until its end."""
+
+    __tablename__ = "line_switches"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mode: Mapped[LineMode] = mapped_column(_stored(LineMode))
+    switched_by: Mapped[str] = mapped_column(String(80))
+    switched_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    note: Mapped[str] = mapped_column(String(300), default="")
+
+
+class CallerFlag(Base):
+    """A telephone that operators think plays pranks; two people say so. It shuts nobody out."""
+
+    __tablename__ = "caller_flags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    caller: Mapped[str] = mapped_column(String(20), unique=True)
+    proposed_by: Mapped[str] = mapped_column(String(80))
+    proposed_at: Mapped[datetime]
+    confirmed_by: Mapped[str | None] = mapped_column(String(80))
+    confirmed_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(String(80))
+    lifted_at: Mapped[datetime | None]
+
+
+class CallBack(Base):
+    """A person who is to be called back.
+
+    `open_caller` is the person's number until the end, then None: its unique key makes a second
+    open entry impossible. `fence` grows with every claim, so that a stale result is refused.
+    """
+
+    __tablename__ = "call_backs"
+    __table_args__ = (Index("ix_call_backs_state_next_at", "state", "next_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    caller: Mapped[str] = mapped_column(String(20), index=True)
+    open_caller: Mapped[str | None] = mapped_column(String(20), unique=True)
+    reason: Mapped[call_back.Reason] = mapped_column(_stored(call_back.Reason))
+    state: Mapped[call_back.State] = mapped_column(_stored(call_back.State))
+    requested_at: Mapped[datetime]
+    next_at: Mapped[datetime | None]  # the clock asks for this column
+    tries: Mapped[int] = mapped_column(default=0)  # without an answer
+    claimed_at: Mapped[datetime | None]
+    claimed_by: Mapped[str | None] = mapped_column(String(80))
+    fence: Mapped[int] = mapped_column(default=0)
+    closed_at: Mapped[datetime | None]
+    requests: Mapped[list[CallBackRequest]] = relationship(order_by="CallBackRequest.id")
+    attempts: Mapped[list[CallBackTry]] = relationship(order_by="CallBackTry.id")
+
+
+class CallBackRequest(Base):
+    """A call that asks for a call-back; each call once."""
+
+    __tablename__ = "call_back_requests"
+    __table_args__ = (UniqueConstraint("call_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_back_id: Mapped[int] = mapped_column(ForeignKey("call_backs.id"), index=True)
+    call_id: Mapped[int] = mapped_column(ForeignKey("calls.id"))
+    reason: Mapped[call_back.Reason] = mapped_column(_stored(call_back.Reason))
+    at: Mapped[datetime]
+    call: Mapped[Call] = relationship()
+
+
+class CallBackTry(Base):
+    """One try to reach the person, written before it is made."""
+
+    __tablename__ = "call_back_tries"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    call_back_id: Mapped[int] = mapped_column(ForeignKey("call_backs.id"), index=True)
+    fence: Mapped[int]
+    made_by: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[call_back.Outcome | None] = mapped_column(_stored(call_back.Outcome))
