@@ -52,9 +52,7 @@ class HeardCall:
     clips: tuple[Clip, ...]
 
 
-def file_call(
-    session: Session, heard: HeardCall, *, now: datetime, silent_below: float
-) -> Call:
+def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below: float) -> Call:
     """File the call; a complaint too when at least `silent_below` seconds of speech were heard.
 
     A second filing of the same call adds only the clips that were missing then (a file that

@@ -52,8 +52,8 @@ class Call:
         say: bytes = b"",
     ) -> None:
         self._line = ("127.0.0.1", port)
-        self._sip = _socket()
-        self._rtp = _socket()
+        self._sip = udp_socket()
+        self._rtp = udp_socket()
         self._uri = f"sip:{dialled}@127.0.0.1:{port}"
         self._id = secrets.token_hex(8)
         self._from = f"<sip:{caller}@127.0.0.1:{self._sip.getsockname()[1]}>;tag={self._id}"
@@ -188,7 +188,7 @@ class Call:
             self.ended.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
 
 
-def _socket() -> socket.socket:
+def udp_socket() -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.bind(("127.0.0.1", 0))
     made.settimeout(0.1)
@@ -196,10 +196,10 @@ def _socket() -> socket.socket:
 
 
 def _names(samples: Samples) -> list[str]:
-    """One name per tone: runs of 40 ms windows whose strongest frequency is a prompt's."""
+    """One name per tone: runs of windows of 40 ms, every 10 ms, in which it is the strongest."""
     names: list[str] = []
     last = ""
-    for start in range(0, len(samples) - 320, 160):
+    for start in range(0, len(samples) - 320, 80):
         name = _name(samples[start : start + 320])
         if name and name != last:
             names.append(name)
