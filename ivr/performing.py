@@ -211,10 +211,23 @@ class AsteriskLine:
         if how == "talked":
             waiting.answered(call_id, waited + self._held_s())
             return Connected(talked=True)
+        self._forget_empty_talk()
         if how != "nobody":
             return Failed(f"{action.to}: nobody can answer")
         said = waiting.said(call_id) if action.to == "operators" else ()
         return Connected(talked=False, key=key if key in tuple(ANY_KEY) else None, said=said)
+
+    def _forget_empty_talk(self) -> None:
+        """Where nobody answered, a file without a sound in it is left behind.
+
+        Only to be asked when the dialplan has said so: before, the sound may not be written yet.
+        """
+        path = self._clip_path(Clip("talk", self._talks))
+        try:
+            if not duration(path):
+                path.unlink()
+        except (NotAWave, OSError):
+            log.debug("call %s: no conversation to look at", self._place.call_id)
 
     def _held_s(self) -> float:
         """How long the queue held the caller in its last round."""

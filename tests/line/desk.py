@@ -3,11 +3,12 @@
     with Desk(say=speech(20), talk_s=2.0) as desk:      # answers, speaks, hangs up after 2 s
         desk.uri                                        # sip:desk@127.0.0.1:port
         desk.register(line.sip_port, "op1", "secret")   # as an operator signs in
-        desk.asked.wait(5); desk.answered.wait(5); desk.over.wait(5)
+        desk.talk("0811").answered.wait(5)              # the conversation with this caller
+        desk.talk("0811").over.wait(5)
         desk.callers                                    # the numbers that it was shown
-        desk.heard_seconds(0.05)                        # how long it heard anything that loud
 
-`answers=False` rings for ever. It shares no code with the product.
+`answers` says for which callers; it rings for ever for the others. Any number of calls at once.
+It shares no code with the product.
 """
 
 from __future__ import annotations
@@ -16,47 +17,76 @@ import hashlib
 import io
 import re
 import secrets
-import socket
 import struct
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from socket import socket
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
+from tests.line.asterisk import until
 from tests.line.softphone import FRAME, udp_socket
 
 
-class Desk:
-    """One telephone; one call at a time, a new one after the other."""
+@dataclass
+class Talk:
+    """One call to the desk."""
 
-    def __init__(self, *, say: bytes = b"", talk_s: float = 1.5, answers: bool = True) -> None:
-        self._sip, self._rtp = udp_socket(), udp_socket()
+    invite: str
+    caller: str
+    rtp: socket = field(default_factory=udp_socket)
+    tag: str = field(default_factory=lambda: secrets.token_hex(4))
+    heard: list[bytes] = field(default_factory=list)
+    answered: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def samples(self) -> npt.NDArray[np.int16]:
+        """What the desk heard: 8 kHz, 16 bit."""
+        sound, _ = soundfile.read(
+            io.BytesIO(b"".join(self.heard)),
+            format="RAW",
+            subtype="ALAW",
+            samplerate=8000,
+            channels=1,
+            dtype="int16",
+        )
+        return np.asarray(sound, dtype=np.int16)
+
+
+class Desk:
+    """One telephone with as many lines as it takes."""
+
+    def __init__(
+        self,
+        *,
+        say: bytes = b"",
+        talk_s: float = 1.5,
+        answers: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._sip = udp_socket()
         self._say, self._talk_s, self._answers = say, talk_s, answers
         self._closing = threading.Event()
         self._replies: dict[str, str] = {}
         self._replied = threading.Condition()
-        self._heard: list[bytes] = []
-        self._to = "desk"
-        self.callers: list[str] = []
-        self.asked, self.answered, self.over = (threading.Event() for _ in range(3))
-        self._threads = [
-            threading.Thread(target=work, daemon=True)
-            for work in (self._signalling, self._listening)
-        ]
+        self._talks: dict[str, Talk] = {}
+        self._thread = threading.Thread(target=self._signalling, daemon=True)
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        for thread in self._threads:
-            thread.join(5)
+        self._thread.join(5)
         self._sip.close()
-        self._rtp.close()
+        for talk in self._talks.values():
+            talk.over.set()
+            talk.rtp.close()
 
     @property
     def port(self) -> int:
@@ -66,10 +96,17 @@ class Desk:
     def uri(self) -> str:
         return f"sip:desk@127.0.0.1:{self.port}"
 
-    def heard_seconds(self, loudness: float) -> float:
-        """How long it heard anything at least as loud (root mean square of 20 ms)."""
-        frames = [_samples(frame) for frame in self._heard]
-        return 0.02 * sum(float(np.sqrt(np.mean(frame**2))) >= loudness for frame in frames)
+    @property
+    def callers(self) -> list[str]:
+        return [talk.caller for talk in list(self._talks.values())]
+
+    def talk(self, caller: str, seconds: float = 10.0) -> Talk:
+        """The latest call of this caller, as soon as it rings."""
+
+        def rings() -> list[Talk]:
+            return [talk for talk in list(self._talks.values()) if talk.caller == caller]
+
+        return until(rings, seconds)[-1]
 
     # --- signing in ---------------------------------------------------------------
 
@@ -129,97 +166,103 @@ class Desk:
             self._replied.notify_all()
 
     def _serve(self, request: str, where: tuple[str, int]) -> None:
-        method = request.split()[0]
+        method, call_id = request.split(maxsplit=1)[0], _field(request, "Call-ID")
         if method == "INVITE":
             self._ring(request, where)
-        elif method == "CANCEL":
-            self._reply(request, where, "200 OK")
-            self._reply(self._invite, where, "487 Request Terminated")
-            self.over.set()
-        elif method == "BYE":
-            self._reply(request, where, "200 OK")
-            self.over.set()
+        elif method in {"CANCEL", "BYE"} and call_id in self._talks:
+            talk = self._talks[call_id]
+            self._reply(request, where, "200 OK", talk.tag)
+            if method == "CANCEL":
+                self._reply(talk.invite, where, "487 Request Terminated", talk.tag)
+            talk.over.set()
         elif method != "ACK":
-            self._reply(request, where, "200 OK")
+            self._reply(request, where, "200 OK", "none")
 
     def _ring(self, request: str, where: tuple[str, int]) -> None:
-        self._invite, self._tag = request, secrets.token_hex(4)
-        shown = re.search(r"^From:.*?sip:([^@>]*)@", request, re.MULTILINE)
-        self.callers.append(shown[1] if shown else "")
-        self.over.clear()
-        self._reply(request, where, "180 Ringing")
-        self.asked.set()
-        if not self._answers:
+        if _field(request, "Call-ID") in self._talks:
+            return  # sent again
+        shown = re.search(r"sip:([^@>]*)@", _field(request, "From"))
+        talk = Talk(request, shown[1] if shown else "")
+        self._talks[_field(request, "Call-ID")] = talk
+        self._reply(request, where, "180 Ringing", talk.tag)
+        if not self._answers(talk.caller):
             return
-        port = re.search(r"^m=audio (\d+)", request, re.MULTILINE)
-        assert port
-        self._reply(request, where, "200 OK", self._offer())
-        self.answered.set()
-        media = ("127.0.0.1", int(port[1]))
-        threading.Thread(target=self._talk, args=(media, where), daemon=True).start()
+        self._reply(request, where, "200 OK", talk.tag, _offer(talk))
+        talk.answered.set()
+        for work in (self._speak, self._listen):
+            threading.Thread(target=work, args=(talk, where), daemon=True).start()
 
-    def _offer(self) -> str:
-        port = self._rtp.getsockname()[1]
-        return (
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
-        )
-
-    def _reply(self, request: str, where: tuple[str, int], status: str, body: str = "") -> None:
+    def _reply(
+        self, request: str, where: tuple[str, int], status: str, tag: str, body: str = ""
+    ) -> None:
         kept = [
-            line + (f";tag={self._tag}" if line.startswith("To:") and ";tag=" not in line else "")
-            for line in request.split("\r\n\r\n")[0].split("\r\n")
+            line + (f";tag={tag}" if line.startswith("To:") and ";tag=" not in line else "")
+            for line in request.split("\r\n\r\n", maxsplit=1)[0].split("\r\n")
             if line.split(":")[0] in {"Via", "From", "To", "Call-ID", "CSeq"}
         ]
         about = [f"Contact: <{self.uri}>", *(["Content-Type: application/sdp"] if body else [])]
-        self._send([f"SIP/2.0 {status}", *kept, *about, f"Content-Length: {len(body)}"], where, body)
-
-    _tag = "0"
-    _invite = ""
+        self._send(
+            [f"SIP/2.0 {status}", *kept, *about, f"Content-Length: {len(body)}"], where, body
+        )
 
     # --- talking ---------------------------------------------------------------
 
-    def _talk(self, media: tuple[str, int], where: tuple[str, int]) -> None:
-        begun, sent, say = time.monotonic(), 0, self._say
-        while not self.over.is_set() and not self._closing.is_set():
+    def _speak(self, talk: Talk, where: tuple[str, int]) -> None:
+        port = re.search(r"^m=audio (\d+)", talk.invite, re.MULTILINE)
+        assert port
+        begun, sent = time.monotonic(), 0
+        while not talk.over.is_set() and not self._closing.is_set():
             if time.monotonic() - begun > self._talk_s:
-                self._hang_up(where)
+                self._hang_up(talk, where)
                 return
-            frame = say[sent * FRAME : (sent + 1) * FRAME].ljust(FRAME, b"\xd5")
+            frame = self._say[sent * FRAME : (sent + 1) * FRAME].ljust(FRAME, b"\xd5")
             header = struct.pack("!BBHII", 0x80, 8, sent & 0xFFFF, sent * FRAME, 815)
-            self._rtp.sendto(header + frame, media)
+            talk.rtp.sendto(header + frame, ("127.0.0.1", int(port[1])))
             sent += 1
-            self.over.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
+            talk.over.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
 
-    def _hang_up(self, where: tuple[str, int]) -> None:
-        fields = dict(
-            line.split(": ", 1) for line in self._invite.split("\r\n\r\n")[0].split("\r\n")[1:]
-        )
-        contact = re.search(r"<(.*?)>", fields["Contact"])
+    def _listen(self, talk: Talk, _where: tuple[str, int]) -> None:
+        while not talk.over.is_set() and not self._closing.is_set():
+            try:
+                packet = talk.rtp.recv(2048)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if packet[1] & 0x7F == 8:
+                talk.heard.append(packet[12:])
+
+    def _hang_up(self, talk: Talk, where: tuple[str, int]) -> None:
+        contact = re.search(r"<(.*?)>", _field(talk.invite, "Contact"))
         assert contact
+        branch = secrets.token_hex(8)
         self._send(
             [
                 f"BYE {contact[1]} SIP/2.0",
-                f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{secrets.token_hex(8)}",
-                f"From: {fields['To']};tag={self._tag}",
-                f"To: {fields['From']}",
-                f"Call-ID: {fields['Call-ID']}",
+                f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{branch}",
+                f"From: {_field(talk.invite, 'To')};tag={talk.tag}",
+                f"To: {_field(talk.invite, 'From')}",
+                f"Call-ID: {_field(talk.invite, 'Call-ID')}",
                 "CSeq: 1 BYE",
                 "Max-Forwards: 70",
                 "Content-Length: 0",
             ],
             where,
         )
-        self.over.set()
+        talk.over.set()
 
-    def _listening(self) -> None:
-        while not self._closing.is_set():
-            try:
-                packet = self._rtp.recv(2048)
-            except TimeoutError:
-                continue
-            if packet[1] & 0x7F == 8:
-                self._heard.append(packet[12:])
+
+def _field(request: str, name: str) -> str:
+    found = re.search(rf"^{name}: (.*)$", request, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _offer(talk: Talk) -> str:
+    port = talk.rtp.getsockname()[1]
+    return (
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
+    )
 
 
 def _proof(user: str, secret: str, challenge: dict[str, str], uri: str) -> str:
@@ -243,17 +286,3 @@ def _proof(user: str, secret: str, challenge: dict[str, str], uri: str) -> str:
         fields["opaque"] = challenge["opaque"]
     quoted = ", ".join(f'{key}="{value}"' for key, value in fields.items())
     return f"{quoted}, algorithm=MD5, qop=auth, nc=00000001"
-
-
-def _samples(frame: bytes) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    samples, _ = soundfile.read(
-        io.BytesIO(frame), format="RAW", subtype="ALAW", samplerate=8000, channels=1
-    )
-    return np.asarray(samples, dtype=np.float64)
-
-
-def free_uri() -> str:
-    """Where nobody answers: the port is closed."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"sip:desk@127.0.0.1:{probe.getsockname()[1]}"
