@@ -120,16 +120,20 @@ class AsteriskLine:
         """A text that few keys may cut must be heard whole: else the caller was not told."""
         seconds = self._book.seconds(prompts)
         self._channel.allow(seconds)
-        stems = [self._book.stem(key) for key in prompts]
-        played = self._stream(stems, keys, seconds, whole=keys != ANY_KEY)
+        played = self._stream(self._stems(prompts), keys, seconds, whole=keys != ANY_KEY)
         if isinstance(played, Failed):
             return Failed(f"{'+'.join(prompts)} could not be played")
         return played
 
+    def _stems(self, prompts: tuple[str, ...]) -> list[str]:
+        """Where the prompts are; empty for one that is not: asking Asterisk for it ends the call's
+        conversation with us."""
+        return [self._book.stem(key) if self._book.path(key).is_file() else "" for key in prompts]
+
     def _stream(self, stems: Iterable[str], keys: str, seconds: float, *, whole: bool) -> Event:
         heard = []
         for stem in stems:
-            key, sound = self._channel.stream(stem, keys, seconds)
+            key, sound = self._channel.stream(stem, keys, seconds) if stem else (None, False)
             heard.append(sound)
             if key:
                 return Played(key)
@@ -167,8 +171,7 @@ class AsteriskLine:
         """Say the prompts, those that can be said; the key that cut them short."""
         seconds = self._book.seconds(prompts) + then_s
         self._channel.allow(seconds)
-        stems = [self._book.stem(key) for key in prompts]
-        played = self._stream(stems, ANY_KEY, seconds, whole=False)
+        played = self._stream(self._stems(prompts), ANY_KEY, seconds, whole=False)
         return played.key if isinstance(played, Played) else None
 
     # ------------------------------------------------------------ recording

@@ -15,6 +15,7 @@ import soundfile
 from ivr.caller.g711 import Samples
 from ivr.nodes import Menu
 from ivr.prompts import Made, PromptBook
+from ivr.wav import duration
 
 RATE = 8000
 USUAL_S = 0.4
@@ -34,12 +35,19 @@ def keys_of(*menus: Menu) -> set[str]:
 def make_noises(folder: Path, language: str, keys: Iterable[str]) -> PromptBook:
     """A book of noises in ``<folder>/<language>``."""
     (folder / language).mkdir(parents=True)
-    made = {}
     for key in keys:
         sound = noise(language, key)
         soundfile.write(folder / language / f"{key}.wav", sound, RATE, subtype="PCM_16")
-        made[key] = Made(key, f"{zlib.crc32(key.encode()):012x}", "", len(sound) / RATE, -20.0)
-    return PromptBook(folder / language, made, {key: key for key in made})
+    return book_of(folder / language)
+
+
+def book_of(folder: Path) -> PromptBook:
+    """The book of the sound files in a folder, whatever is in it."""
+    made = {
+        path.stem: Made(path.stem, f"{zlib.crc32(path.stem.encode()):012x}", "", duration(path), 0)
+        for path in folder.glob("*.wav")
+    }
+    return PromptBook(folder, made, {key: key for key in made})
 
 
 def noise(language: str, key: str) -> Samples:

@@ -5,7 +5,8 @@
     asterisk.commands             # what it was asked, in order
     asterisk.variables            # what was set
 
-`answers` are used up in order per command (matched by its beginning); then everything succeeds.
+`answers` are used up in order per command (matched by its beginning, or by its short form such as
+"stream welcome"); then everything succeeds.
 An answer may be text, HANGUP (close the connection), or a function of the command.
 """
 
@@ -85,7 +86,7 @@ class ScriptedAsterisk:
 
     def _answer(self, command: str) -> str | bytes:
         for beginning, answers in self._answers.items():
-            if command.startswith(beginning) and answers:
+            if answers and (command.startswith(beginning) or _short(command) == beginning):
                 answer = answers.pop(0)
                 return answer(command) if callable(answer) else answer
         return self._usual(command)

@@ -20,7 +20,7 @@ from ivr.flow import Clip
 from ivr.menu import build_menu
 from ivr.nodes import Go, Say
 from ivr.numbers import make_number
-from ivr.prompts import PromptsMissing
+from ivr.prompts import PromptBook, PromptsMissing
 from ivr.speaking import write
 from ivr.spool import Spool
 from tests.line.asterisk import until
@@ -38,8 +38,8 @@ def settings(tmp_path: Path) -> LineSettings:
 
 
 @pytest.fixture
-def server(settings: LineSettings) -> Iterator[LineServer]:
-    running = serve(settings)
+def server(settings: LineSettings, book: PromptBook) -> Iterator[LineServer]:
+    running = serve(settings, books={"id": book})
     running.start()
     yield running
     running.stop()
@@ -212,7 +212,7 @@ def test_a_hang_up_while_recording_keeps_and_logs_the_take(
 def test_a_hang_up_before_the_number_was_read_is_no_number_heard(
     server: LineServer, spool: Spool
 ) -> None:
-    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/number_intro': [HANGUP]})
+    asterisk = called(server, {"stream number_intro": [HANGUP]})
     assert "number_intro" in asterisk.applications()[-1]
     assert "number_heard" not in keys_of(spool)
 
@@ -229,7 +229,7 @@ def test_a_consent_that_was_not_played_leaves_the_caller_to_the_fallback(
     server: LineServer,
 ) -> None:
     unheard: list[Answer] = ["200 result=0 endpos=0"]
-    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/welcome_consent': unheard})
+    asterisk = called(server, {"stream welcome_consent": unheard})
     assert asterisk.applications()[-1] == "stream welcome_consent"
     assert "ADUAN_CONSENT" not in asterisk.variables
     assert "ADUAN_DONE" not in asterisk.variables
@@ -252,7 +252,7 @@ def test_a_consent_that_was_not_played_leaves_the_caller_to_the_fallback(
 def test_an_answer_that_makes_no_sense_leaves_the_caller_to_the_fallback(
     server: LineServer, answer: Answer
 ) -> None:
-    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/welcome_consent': [answer]})
+    asterisk = called(server, {"stream welcome_consent": [answer]})
     assert "ADUAN_DONE" not in asterisk.variables
 
 
@@ -376,8 +376,10 @@ def test_stopping_leaves_live_calls_to_the_fallback(settings: LineSettings) -> N
         socket.create_connection(running.address)
 
 
-def test_stopping_waits_for_a_call_that_is_allowed_to_end(settings: LineSettings) -> None:
-    running = serve(settings)
+def test_stopping_waits_for_a_call_that_is_allowed_to_end(
+    settings: LineSettings, book: PromptBook
+) -> None:
+    running = serve(settings, books={"id": book})
     running.start()
     going = threading.Event()
 

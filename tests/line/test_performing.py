@@ -18,11 +18,12 @@ from ivr.conduct import Inquiry
 from ivr.flow import Found, NotFound
 from ivr.menu import Limits
 from ivr.numbers import make_number
-from ivr.prompts import PromptBook, open_book
+from ivr.prompts import PromptBook
 from ivr.spool import Spool
 from tests.line.asterisk import until
+from tests.line.noises import book_of
 from tests.line.scripted import HANGUP, Answer, ScriptedAsterisk
-from tests.line.test_agi import CALL, NUMBER, PROMPTS, SPEECH
+from tests.line.test_agi import CALL, NUMBER, SPEECH
 
 KNOWN, PIN = make_number(900), "0427"
 TALKING = Limits(operators=True, emergency=True)
@@ -30,8 +31,8 @@ TRYING = "100 result=0 Trying...\n200 result=0 Gosub complete"
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> LineSettings:
-    return LineSettings(tmp_path / "spool", tmp_path / "quarantine", PROMPTS, port=0)
+def settings(tmp_path: Path, book: PromptBook) -> LineSettings:
+    return LineSettings(tmp_path / "spool", tmp_path / "quarantine", book.folder.parent, port=0)
 
 
 @pytest.fixture
@@ -41,7 +42,8 @@ def spool(settings: LineSettings) -> Spool:
 
 @contextmanager
 def running(settings: LineSettings, **more: Any) -> Iterator[LineServer]:
-    server = serve(settings, **more)
+    books = more.pop("books", {"id": book_of(settings.prompts / "id")})
+    server = serve(settings, books=books, **more)
     server.start()
     try:
         yield server
@@ -70,11 +72,6 @@ def called(
 def pressed(keys: str) -> list[Answer]:
     """Answers to WAIT FOR DIGIT; a dot is silence."""
     return [f"200 result={0 if key == '.' else ord(key)}" for key in keys]
-
-
-def prompt(key: str, language: str = "id") -> str:
-    """How the command that plays this prompt begins."""
-    return f'STREAM FILE "{PROMPTS}/{language}/{key}"'
 
 
 def asking(found: Found | NotFound, asked: list[tuple[str, str, str]]) -> Callable[[str], Inquiry]:
@@ -114,7 +111,7 @@ def test_a_digit_that_cuts_the_prompt_short_is_the_first(settings: LineSettings)
     asked: list[tuple[str, str, str]] = []
     settings = replace(settings, inquiry=asking(NotFound(), asked))
     answers: dict[str, list[Answer]] = {
-        prompt("ask_number"): [f"200 result={ord(KNOWN[0])} endpos=100"],
+        "stream ask_number": [f"200 result={ord(KNOWN[0])} endpos=100"],
         "WAIT FOR DIGIT": pressed("12" + KNOWN[1:] + PIN),
     }
     called(settings, answers)
@@ -163,7 +160,7 @@ def test_the_key_that_ends_a_recording_is_known(settings: LineSettings, spool: S
 def test_the_emergency_key_during_the_beep_records_nothing(
     settings: LineSettings, spool: Spool
 ) -> None:
-    asterisk = called(settings, {prompt("beep"): ["200 result=42 endpos=10"]})
+    asterisk = called(settings, {"stream beep": ["200 result=42 endpos=10"]})
     beep, *after = asterisk.applications()[asterisk.applications().index("stream beep") :]
     assert (beep, after[0]) == ("stream beep", "stream emergency_record")
     assert values(spool, "urgent") == ["1"]
@@ -199,15 +196,14 @@ def test_a_recording_that_took_longer_than_it_is_was_cut_only_on_a_full_disk(
 
 
 def test_prompts_are_in_the_language_that_was_chosen(
-    settings: LineSettings, spool: Spool, tmp_path: Path
+    settings: LineSettings, spool: Spool, book: PromptBook, tmp_path: Path
 ) -> None:
-    indonesian = open_book(PROMPTS)
-    english = PromptBook(tmp_path / "en", indonesian.made, indonesian.texts)
-    books = {"id": indonesian, "en": english}
+    shutil.copytree(book.folder, tmp_path / "en")
+    books = {"id": book, "en": book_of(tmp_path / "en")}
     asterisk = called(settings, {"WAIT FOR DIGIT": pressed("3")}, books=books)
     spoken = [command.split('"')[1] for command in asterisk.commands if "STREAM" in command]
     consent = next(index for index, stem in enumerate(spoken) if "welcome_consent" in stem)
-    assert all(stem.startswith(str(PROMPTS)) for stem in spoken[:consent])
+    assert all(stem.startswith(str(book.folder)) for stem in spoken[:consent])
     assert all(stem.startswith(str(tmp_path / "en")) for stem in spoken[consent:])
     assert values(spool, "language") == ["en"]
 
@@ -330,3 +326,25 @@ def test_a_subroutine_that_is_not_there_is_no_way(settings: LineSettings, spool:
     asterisk = called(talking(settings), answers)
     assert "stream emergency_record" in asterisk.applications()
     assert spool.read(CALL).kept == "complaint-1"
+
+
+def test_a_prompt_that_is_not_there_is_passed_over(
+    settings: LineSettings, book: PromptBook, tmp_path: Path
+) -> None:
+    shutil.copytree(book.folder, tmp_path / "id")
+    for key in ("menu", "ask_complaint", "digit_0"):
+        (tmp_path / "id" / f"{key}.wav").unlink()
+    asterisk = called(settings, {}, books={"id": book_of(tmp_path / "id")})
+    assert not {"stream menu", "stream ask_complaint"} & set(asterisk.applications())
+    assert f"record {CALL}_complaint-1" in asterisk.applications()
+
+
+def test_a_consent_that_is_not_there_leaves_the_caller_to_the_fallback(
+    settings: LineSettings, book: PromptBook, tmp_path: Path
+) -> None:
+    shutil.copytree(book.folder, tmp_path / "id")
+    book = book_of(tmp_path / "id")
+    book.path("welcome_consent").unlink()
+    asterisk = called(settings, {}, books={"id": book})
+    assert "ADUAN_CONSENT" not in asterisk.variables
+    assert "ADUAN_DONE" not in asterisk.variables
