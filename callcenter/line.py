@@ -117,7 +117,7 @@ class _Line:
     def _answer(self) -> None:
         """Take the application's port; without prompts, or with the port taken, file only."""
         if self._server is None and not self._over.is_set():
-            server = serve(self._wiring.line_settings)
+            server = serve(self._wiring.line_settings, books=self._wiring.books)
             server.start()
             self._server = server
             log.info("answering on port %d", server.address[1])

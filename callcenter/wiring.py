@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets as random
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from callcenter import inquiries
 from callcenter.config import Config, Secrets
 from callcenter.domain.complaint import Urgency
 from callcenter.gateways import asterisk
@@ -28,7 +30,7 @@ from callcenter.services.status import InquiryRules
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
 from ivr.menu import Limits
-from ivr.prompts import text_hash, texts
+from ivr.prompts import PromptBook, Shelf, text_hash, texts
 from ivr.spool import Spool
 
 #: Addresses that no stranger on the internet has (RFC 1918, RFC 1122).
@@ -184,7 +186,22 @@ class Wiring:
             ),
             max_calls=line.max_calls,
             max_call_s=float(line.max_call_seconds),
+            inquiry=inquiries.desk(
+                self.store, self.inquiry_rules, config.programme.zone, self.books
+            ),
+            pin=self.pin_of,
+            mode=lambda caller: self.entry.mode(caller, datetime.now(UTC)),
         )
+
+    def books(self) -> Mapping[str, PromptBook]:
+        """The prompts of every language as they are now. Raises PromptsMissing."""
+        return self.shelf.books()
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What the line says, in every language. Raises PromptsMissing."""
+        storage = self.config.storage
+        return Shelf(storage.recordings / "prompts", storage.retention_days)
 
     def pbx(self) -> Pbx:
         """A connection to the exchange's manager; the caller starts and stops it."""

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ivr.agi import AgiFault, AgiServer, CallerGone, Channel
 from ivr.conduct import CONSENT, Inquiry, Log, conduct, nobody_asks
-from ivr.flow import Found, NotFound, Started
+from ivr.flow import Found, Lookup, NotFound, Started
 from ivr.menu import Limits, build_menu
 from ivr.nodes import Menu, Outcome, mistakes
 from ivr.numbers import is_valid
 from ivr.performing import AsteriskLine, Place
-from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptBook, open_book
+from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptBook, Shelf
 from ivr.spool import Spool, is_call_id
 from ivr.waiting import WaitingRoom
 
@@ -28,6 +28,10 @@ log = logging.getLogger("aduan24.line")
 
 _DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
+
+
+#: The prompts of every language, as they are when a call begins.
+Books = Callable[[], Mapping[str, PromptBook]]
 
 
 def _nobody(_caller: str) -> Inquiry:
@@ -73,9 +77,7 @@ class LineSettings:
 class LineServer:
     """The running line; `address` is where it listens (port 0 in the settings: any free one)."""
 
-    def __init__(
-        self, settings: LineSettings, menu: Menu, books: Mapping[str, PromptBook], spool: Spool
-    ) -> None:
+    def __init__(self, settings: LineSettings, menu: Menu, books: Books, spool: Spool) -> None:
         self._settings, self._menu, self._books, self._spool = settings, menu, books, spool
         self._waiting = WaitingRoom()
         self._server = AgiServer(settings.host, settings.port, self._take_call, settings.max_calls)
@@ -121,10 +123,11 @@ class LineServer:
         if not self._spool.sidecar_path(call_id).exists():
             self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
         sidecar.write("mode", "app")
-        place = Place(call_id, self._spool, self._books, self._settings.language, self._waiting)
+        books = self._books()
+        place = Place(call_id, self._spool, books, self._settings.language, self._waiting)
         line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
         opening = _Opening(self._settings, channel, call_id)
-        consent = self._books[self._settings.language].version(CONSENT)
+        consent = books[self._settings.language].version(CONSENT)
         try:
             finish = conduct(
                 line, sidecar, self._menu, opening.started(), consent, opening.inquiry()
@@ -166,9 +169,9 @@ class _Opening:
     def inquiry(self) -> Inquiry:
         """Renews the dead man's switch first: the dialplan takes over if there is no answer."""
 
-        def ask(number: str, pin: str) -> Found | NotFound:
+        def ask(lookup: Lookup) -> Found | NotFound:
             self.channel.allow(_INQUIRY_S)
-            return self.settings.inquiry(self.caller)(number, pin)
+            return self.settings.inquiry(self.caller)(lookup)
 
         return ask
 
@@ -184,9 +187,9 @@ class _Opening:
 def serve(
     settings: LineSettings,
     menu: Menu | None = None,
-    books: Mapping[str, PromptBook] | None = None,
+    books: Books | None = None,
 ) -> LineServer:
-    """A line that listens already and answers after `start()`; `books` by language.
+    """A line that listens already and answers after `start()`; `books` gives them by language.
 
     Raises PromptsMissing if a prompt is missing, ValueError for a menu with mistakes, OSError if
     the port is taken.
@@ -194,9 +197,7 @@ def serve(
     menu = menu or build_menu(settings.limits)
     if wrong := mistakes(menu):
         raise ValueError("menu: " + "; ".join(wrong))
-    if books is None:
-        book = open_book(settings.prompts, settings.language, settings.retention_days)
-        books = {settings.language: book}
+    books = books or Shelf(settings.prompts, settings.retention_days).books
     spool = Spool(settings.spool, settings.quarantine)
     spool.prepare()
     return LineServer(settings, menu, books, spool)

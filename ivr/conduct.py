@@ -44,9 +44,9 @@ log = logging.getLogger("aduan24.line")
 
 Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Bridge
 
-#: Looks a complaint up: number (empty: by the caller's own telephone), PIN. May raise anything:
-#: the caller is told that it is not available now, and can record.
-Inquiry = Callable[[str, str], Found | NotFound]
+#: Looks a complaint up. May raise anything: the caller is told that it is not available now, and
+#: can record.
+Inquiry = Callable[[Lookup], Found | NotFound]
 CONSENT = "welcome_consent"  # the text whose version is written; a short one stands by its key
 _STATUS = {"key": "DTMF", "silence": "SILENCE", "timeout": "TIMEOUT", "hangup": "HANGUP"}
 
@@ -79,7 +79,7 @@ class Log:
             log.error("call %s: sidecar line %s not written: %s", self.call_id, key, error)
 
 
-def nobody_asks(_number: str, _pin: str) -> NotFound:
+def nobody_asks(_lookup: Lookup) -> NotFound:
     """The inquiry of a line that has no complaints to look up."""
     return NotFound()
 
@@ -137,7 +137,7 @@ def _do(line: Line, action: Performance | Lookup, inquiry: Inquiry) -> Event:
     if not isinstance(action, Lookup):
         return line.perform(action)
     try:
-        return inquiry(action.number, action.pin)
+        return inquiry(action)
     except Exception as error:  # whatever is wrong with the desk, the caller can still record
         log.error("an inquiry failed: %s", type(error).__name__)
         return Failed("the inquiry failed")

@@ -183,10 +183,12 @@ class ReadNumber:
 
 @dataclass(frozen=True)
 class Lookup:
-    """Look up a complaint by its number (empty: by the caller's own) and PIN -> Found, NotFound."""
+    """Look up a complaint by its number (empty: by the caller's own) and PIN; what is
+    found is said in `language` -> Found, NotFound."""
 
     number: str
     pin: str
+    language: str = "id"
 
 
 @dataclass(frozen=True)

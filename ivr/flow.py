@@ -106,6 +106,7 @@ class FlowState:
     number: str | None = None
     pin: str = ""
     mode: str = "normal"
+    language: str = "id"
     caller_known: bool = False
     consent: bool = False
     urgent: bool = False
@@ -282,7 +283,8 @@ def _enter(state: FlowState, name: str) -> Step:
     if isinstance(node, End):
         return replace(state, outcome=node.outcome), (Finish(node.outcome, state.kept),)
     if isinstance(node, Speak):
-        return _pass(state, node.then, Language(node.language))
+        spoken = replace(state, language=node.language)
+        return _pass(spoken, node.then, Language(node.language))
     way = _way_through(state, node)
     return _pass(state, way) if way else (state, (_doing(state, node),))
 
@@ -331,7 +333,7 @@ def _doing(state: FlowState, node: AnyNode) -> Action:
         case Spell():
             return Gather(node.prompts, node.most, node.wait_s)
         case Seek():
-            return Lookup(state.slot("number"), state.slot("pin"))
+            return Lookup(state.slot("number"), state.slot("pin"), state.language)
     return _doing_with_others(state, node)
 
 

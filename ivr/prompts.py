@@ -217,6 +217,35 @@ def open_books(
     return {MAIN: main, **books}
 
 
+class Shelf:
+    """The books of all languages, opened again when a prompt has changed on disk.
+
+    A change that cannot be read (a prompt was taken away in the middle of a day) is logged, and
+    the books of before go on: their sound files are looked for at each call anyway.
+    """
+
+    def __init__(self, folder: Path, retention_days: int) -> None:
+        self._folder, self._days = folder, retention_days
+        self._stamp: tuple[tuple[int, int], ...] = ()
+        self._books = open_books(folder, retention_days)
+
+    def books(self) -> Mapping[str, PromptBook]:
+        """The prompts of every language as they are now."""
+        stamp = self._seen()
+        if stamp != self._stamp:
+            try:
+                self._books = open_books(self._folder, self._days)
+            except (PromptsMissing, OSError, ValueError) as error:
+                log.error("prompts: %s", error)
+            self._stamp = stamp
+        return self._books
+
+    def _seen(self) -> tuple[tuple[int, int], ...]:
+        files = (self._folder / "manifest.json", self._folder / "names.json")
+        found = (file.stat() for file in files if file.exists())
+        return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
+
+
 def _book(
     folder: Path,
     language: str,

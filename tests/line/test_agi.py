@@ -39,7 +39,7 @@ def settings(tmp_path: Path) -> LineSettings:
 
 @pytest.fixture
 def server(settings: LineSettings, book: PromptBook) -> Iterator[LineServer]:
-    running = serve(settings, books={"id": book})
+    running = serve(settings, books=lambda: {"id": book})
     running.start()
     yield running
     running.stop()
@@ -379,7 +379,7 @@ def test_stopping_leaves_live_calls_to_the_fallback(settings: LineSettings) -> N
 def test_stopping_waits_for_a_call_that_is_allowed_to_end(
     settings: LineSettings, book: PromptBook
 ) -> None:
-    running = serve(settings, books={"id": book})
+    running = serve(settings, books=lambda: {"id": book})
     running.start()
     going = threading.Event()
 

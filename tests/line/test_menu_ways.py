@@ -31,7 +31,7 @@ from ivr.caller import (
 from ivr.caller.hearing import contains, heard_numbers
 from ivr.caller.script import Step, read_audio
 from ivr.conduct import Inquiry
-from ivr.flow import Found, NotFound
+from ivr.flow import Found, Lookup, NotFound
 from ivr.menu import Limits, build_menu
 from ivr.numbers import make_number
 from ivr.spool import Spool, SpooledCall
@@ -123,7 +123,8 @@ EARLY, SOUNDS = "0824000", "0828001"  # before any operator is signed in; keys a
 
 
 def inquiry(caller: str) -> Inquiry:
-    def ask(number: str, pin: str) -> Found | NotFound:
+    def ask(lookup: Lookup) -> Found | NotFound:
+        number, pin = lookup.number, lookup.pin
         if pin == NO_DESK:
             raise OSError("no database")
         own = (caller, number, pin) == ("0822002", "", OWN_PIN)
@@ -205,7 +206,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
             pin=lambda _: OWN_PIN,
             mode=lambda caller: MODES.get(caller, "normal"),
         )
-        line = serve(settings, books=books)
+        line = serve(settings, books=lambda: books)
         line.start()
         stack.callback(line.stop)
         yield Evening(_all_calls(pbx, settings, operator), desk, operator, prompts)

@@ -15,7 +15,7 @@ import pytest
 
 from ivr.asterisk import LineServer, LineSettings, serve
 from ivr.conduct import Inquiry
-from ivr.flow import Found, NotFound
+from ivr.flow import Found, Lookup, NotFound
 from ivr.menu import Limits
 from ivr.numbers import make_number
 from ivr.prompts import PromptBook
@@ -43,7 +43,7 @@ def spool(settings: LineSettings) -> Spool:
 @contextmanager
 def running(settings: LineSettings, **more: Any) -> Iterator[LineServer]:
     books = more.pop("books", {"id": book_of(settings.prompts / "id")})
-    server = serve(settings, books=books, **more)
+    server = serve(settings, books=lambda: books, **more)
     server.start()
     try:
         yield server
@@ -76,8 +76,8 @@ def pressed(keys: str) -> list[Answer]:
 
 def asking(found: Found | NotFound, asked: list[tuple[str, str, str]]) -> Callable[[str], Inquiry]:
     def inquiry(caller: str) -> Inquiry:
-        def ask(number: str, pin: str) -> Found | NotFound:
-            asked.append((caller, number, pin))
+        def ask(lookup: Lookup) -> Found | NotFound:
+            asked.append((caller, lookup.number, lookup.pin))
             return found
 
         return ask
