@@ -13,11 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
 from callcenter.services import closing, delivery, escalation, notices, tickets
+from callcenter.services.batch import named
 from callcenter.services.rules import Rules
 from callcenter.store.session import Store
 from callcenter.wiring import Wiring
@@ -92,8 +91,8 @@ class Turns:
     def _pause(self, duty: Duty, now: datetime) -> float:
         try:
             return 0.0 if duty.work(now) else duty.every_s
-        except SQLAlchemyError as error:
-            log.error("%s: the database failed: %s", duty.name, type(error).__name__)
+        except Exception as error:  # one duty's fault must not stop the others, whatever it is
+            log.error("%s failed and will be tried again: %s", duty.name, named(error))
             return _AGAIN_AFTER_S
 
 

@@ -20,7 +20,7 @@ from callcenter.gateways import valkey
 from callcenter.gateways.asterisk import command, control, render
 from callcenter.gateways.parts import PartsError, read_parts
 from callcenter.instance import Port, taken_ports
-from callcenter.services import accounts, directory
+from callcenter.services import accounts, directory, numbers
 from callcenter.store.migrate import upgrade
 from callcenter.store.models import Call, User
 from callcenter.store.session import Store, make_engine
@@ -68,11 +68,15 @@ def prepare(config: Config, tell: Tell) -> Prepared:
     _bring_prompts(config, tell)
     engine = make_engine(config.storage.database)
     upgrade(engine)
-    with Store(engine).write() as session:
+    store = Store(engine)
+    with store.write() as session:
         directory.sync(session, config, now())
         sign_ins = _sample_sign_ins(session, config)
         empty = not session.scalar(select(func.count()).select_from(Call))
     exchange = _exchange(config, wiring, tell) if config.line.enabled else None
+    if exchange:  # the very first call shall have a number, whatever else does not run yet
+        line = config.line
+        numbers.refill(store, line.node, wiring.numbers_folder, line.numbers_reserved, now())
     engine.dispose()
     address = f"sip:line@{local(config.line.bind)}:{config.line.sip_port}"
     return Prepared(empty, sign_ins, exchange, address)

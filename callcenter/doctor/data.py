@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
-from callcenter.config import Config
+from callcenter.config import Config, ConfigError
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import valkey
 from callcenter.store.models import Call, Heartbeat, Notice
@@ -58,7 +58,10 @@ def _database(config: Config, now: datetime) -> Iterator[Finding]:
 def _migration(engine: Engine) -> Finding:
     from callcenter.store.migrate import pending
 
-    waiting = pending(engine)
+    try:
+        waiting = pending(engine)
+    except ConfigError as error:
+        return failed("migrations", error.mistakes[0], "")
     if waiting:
         return failed("migrations", f"{waiting} to do", "aduan24 migrate")
     return fine("migrations", "none to do")

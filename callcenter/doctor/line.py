@@ -11,10 +11,10 @@ from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import sip_probe
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.parts import PartsError, read_parts
+from callcenter.services import numbers
 from ivr import prompts
 
 _PATIENCE = 2.0
-_NUMBER_BYTES = 9  # eight digits and a line feed
 _FEW = 200
 
 
@@ -103,12 +103,9 @@ def _manager(settings: AsteriskSettings) -> Finding:
 
 def _numbers(folder: Path) -> Finding:
     """How many public numbers the exchange can still give out by itself."""
-    try:
-        reserved = (folder / "numbers.txt").stat().st_size // _NUMBER_BYTES
-        used = int((folder / "next").read_text().strip() or 0) if (folder / "next").exists() else 0
-    except (OSError, ValueError):
+    if not (folder / "numbers.txt").exists():
         return warned("numbers", "none are reserved for the exchange yet", "aduan24 up")
-    left = reserved - used
+    left = numbers.left(folder)
     if left <= 0:
         return failed("numbers", "none are left for the exchange", "start the line process")
     if left < _FEW:

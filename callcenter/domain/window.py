@@ -134,12 +134,14 @@ def release_at(step: Step, at: datetime, due: datetime, night: Night) -> datetim
     """When a step that falls due `at` may be taken.
 
     A step that may be held waits for the morning, unless the window would be missed first:
-    a reminder that arrives after what it warns of is worth nothing.
+    a reminder that arrives after what it warns of is worth nothing. What is counted from the
+    handling warns of no window any more.
     """
     if not step.hold_at_night:
         return at
     morning = night.ends(at)
-    return at if at < due <= morning else morning
+    warns = step.clock is Clock.DISPATCHED
+    return at if warns and at < due <= morning else morning
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,18 @@ def find(session: Session, complaint_id: int) -> Complaint:
     return complaint
 
 
+def hold(session: Session, complaint_id: int) -> Complaint:
+    """The complaint, locked until the end of the transaction; NotFound when there is none.
+
+    Whoever changes a complaint or one of its tickets holds the complaint first. Rows that only
+    refer to it (history, notices) may still be written meanwhile, so nobody waits in a circle.
+    """
+    complaint = session.get(Complaint, complaint_id, with_for_update={"key_share": True})
+    if complaint is None:
+        raise NotFound("Aduan ini tidak ada.")
+    return complaint
+
+
 def save(
     session: Session,
     complaint_id: int,
@@ -54,7 +66,7 @@ def save(
 
     Conflict when `version` is no longer the stored one: nothing is overwritten.
     """
-    complaint = find(session, complaint_id)
+    complaint = hold(session, complaint_id)
     if version is not None and complaint.version != version:
         raise Conflict("Aduan ini baru saja diubah orang lain. Muat ulang, lalu simpan lagi.")
     _apply(complaint, form, rules)
@@ -104,7 +116,12 @@ def _apply(complaint: Complaint, form: DeskForm, rules: Rules) -> None:
 
 
 def clean(text: str, longest: int, field: str) -> str:
-    kept = "".join(c for c in text.replace("\r\n", "\n") if c.isprintable() or c == "\n").strip()
+    """What a person typed without characters that nobody sees; Refused when it is too long.
+
+    Lines stay lines, every other blank (a tab, a pasted no-break space) becomes a space.
+    """
+    blanks = (" " if c.isspace() and c != "\n" else c for c in text.replace("\r\n", "\n"))
+    kept = "".join(c for c in blanks if c.isprintable() or c == "\n").strip()
     if len(kept) > longest:
         raise Refused(field, f"Terlalu panjang: paling banyak {longest} tanda.")
     return kept
@@ -114,7 +131,7 @@ def propose_rejection(
     session: Session, complaint_id: int, *, reason: str, actor: str, now: datetime
 ) -> Complaint:
     """First half of *not actionable*: a reason; a second person has to confirm it."""
-    complaint = find(session, complaint_id)
+    complaint = hold(session, complaint_id)
     if complaint.state not in _WORKABLE:
         raise Refused("state", "Aduan yang sudah diteruskan tidak bisa ditolak.")
     reason = clean(reason, 300, "reason")
@@ -129,7 +146,7 @@ def confirm_rejection(
     session: Session, complaint_id: int, *, actor: str, now: datetime
 ) -> Complaint:
     """Second half: somebody other than the proposer agrees. Nothing is deleted."""
-    complaint = find(session, complaint_id)
+    complaint = hold(session, complaint_id)
     if complaint.reject_proposed_by is None:
         raise Refused("state", "Belum ada usulan untuk menolak aduan ini.")
     if complaint.reject_proposed_by == actor:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import due_at
 from callcenter.services import audit, desk, escalation, history
-from callcenter.services.errors import NotFound, Refused
+from callcenter.services.errors import Refused
 from callcenter.services.rules import Rules
 from callcenter.store.models import Agency, Complaint, Ticket
 
@@ -31,9 +31,8 @@ def dispatch(
 
     Refused while the same agency still owes an answer: a second click sends nothing twice.
     """
-    complaint = session.get(Complaint, complaint_id, with_for_update=True)
-    if complaint is None:
-        raise NotFound("Aduan ini tidak ada.")
+    complaint = desk.hold(session, complaint_id)
+    _check(complaint)
     agency = session.get(Agency, agency_key)
     if agency is None or not agency.active:
         raise Refused("agency_key", "Instansi ini tidak ada; pilih dari daftar.")
@@ -73,3 +72,14 @@ def _move(
 ) -> None:
     history.advance_complaint(session, complaint, "dispatch", actor=actor, now=now, why=agency.name)
     complaint.outcome = complaint.asked_at = None  # the citizen is asked anew
+    complaint.reject_reason, complaint.reject_proposed_by = "", None  # it was sent after all
+
+
+def _check(complaint: Complaint) -> None:
+    """What an agency needs is there, even when it was emptied again after categorising."""
+    if not complaint.transcript:
+        raise Refused("transcript", "Tulis transkrip sebelum meneruskan.")
+    if not complaint.category_key:
+        raise Refused("category_key", "Pilih kategori sebelum meneruskan.")
+    if not complaint.village_code:
+        raise Refused("village_code", "Pilih desa sebelum meneruskan.")

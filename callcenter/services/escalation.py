@@ -6,22 +6,24 @@ due; the unique key of an escalation makes a second one impossible.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from callcenter.domain.window import Due, next_step
 from callcenter.services import history, notices, wording
+from callcenter.services.batch import one_by_one
 from callcenter.services.recipients import people_for
 from callcenter.services.rules import Rules
 from callcenter.store.models import Escalation, Ticket
 
 BATCH = 100
+PUT_OFF = timedelta(minutes=1)
 
 
 def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
-    """Take every step that is due now, of at most BATCH tickets; how many tickets there were.
+    """Take every step that is due now, of at most BATCH tickets; of how many tickets it did.
 
     A process that slept takes what it missed, in the order of the ladder. Two clocks at once are
     harmless: on PostgreSQL each leaves the other's rows alone, on SQLite one waits for the other.
@@ -36,11 +38,27 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
         )
         .order_by(Ticket.next_step_at, Ticket.id)
         .limit(BATCH)
-        .with_for_update(of=Ticket, skip_locked=True)
+        .with_for_update(of=Ticket, skip_locked=True, key_share=True)
     ).all()
-    for ticket in due:
-        climb(session, ticket, now=now, rules=rules, actor="clock")
-    return len(due)
+    failed = one_by_one(
+        session,
+        "a step of the ladder",
+        [(ticket, ticket.id) for ticket in due],
+        lambda one: climb(session, one[0], now=now, rules=rules, actor="clock"),
+    )
+    _put_off(session, [ticket_id for _, ticket_id in failed], now)
+    return len(due) - len(failed)
+
+
+def _put_off(session: Session, ticket_ids: list[int], now: datetime) -> None:
+    """A ticket whose step fails is asked for again in a while: the others come first."""
+    if ticket_ids:
+        session.execute(
+            update(Ticket)
+            .where(Ticket.id.in_(ticket_ids))
+            .values(next_step_at=now + PUT_OFF)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def climb(session: Session, ticket: Ticket, *, now: datetime, rules: Rules, actor: str) -> None:

@@ -35,9 +35,15 @@ def write(
     now: datetime,
     rules: Rules,
 ) -> None:
-    """One notice to each of these people, each with a signed link of their own."""
+    """One notice to each of these people, each with a signed link of their own.
+
+    Whoever has this very notice already gets no second one; the caller holds the ticket.
+    """
     urgent = ticket.urgency is Urgency.EMERGENCY
     for person in people:
+        key = f"ticket:{ticket.id}:{kind}:{person.key}"
+        if session.scalar(select(Notice.id).where(Notice.key == key)) is not None:
+            continue
         link = links.link_for(
             session,
             ticket_id=ticket.id,
@@ -46,7 +52,7 @@ def write(
             lifetime=rules.link_lifetime,
         )
         notice = Notice(
-            key=f"ticket:{ticket.id}:{kind}:{person.key}",
+            key=key,
             kind=kind,
             ticket_id=ticket.id,
             complaint_id=ticket.complaint_id,

@@ -20,7 +20,7 @@ from callcenter.services.rules import Rules
 from callcenter.services.tickets import let_complaint_follow, locked
 from callcenter.store.models import Attachment, HandlingReport, Notice, Ticket
 
-KIND = "report"
+KIND = "report-filed"  # no rung of a ladder can be called so
 _AHEAD = timedelta(minutes=10)  # a telephone's clock may be a little fast
 
 

@@ -6,7 +6,7 @@ table, lets the complaint follow, and writes down the next step of the ladder.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,13 +15,15 @@ from callcenter.domain.complaint import ComplaintState, all_answered
 from callcenter.domain.people import Post
 from callcenter.domain.ticket import TicketState, WaitingReason
 from callcenter.services import escalation, history, notices, wording
-from callcenter.services.desk import clean
+from callcenter.services.batch import one_by_one
+from callcenter.services.desk import clean, hold
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.recipients import people_for
 from callcenter.services.rules import Rules
-from callcenter.store.models import Complaint, Ticket
+from callcenter.store.models import Complaint, History, Ticket
 
 _LONGEST = 4000
+_LONGEST_WAIT = timedelta(days=2 * 366)  # two budget years: longer is to be forgotten
 _BATCH = 100
 
 
@@ -30,8 +32,8 @@ def locked(session: Session, ticket_id: int) -> Ticket:
     complaint_id = session.scalar(select(Ticket.complaint_id).where(Ticket.id == ticket_id))
     if complaint_id is None:
         raise NotFound("Tiket ini tidak ada.")
-    session.get(Complaint, complaint_id, with_for_update=True)
-    return session.get_one(Ticket, ticket_id, with_for_update=True)
+    hold(session, complaint_id)
+    return session.get_one(Ticket, ticket_id, with_for_update={"key_share": True})
 
 
 def accept(session: Session, ticket_id: int, *, actor: str, now: datetime, rules: Rules) -> Ticket:
@@ -67,12 +69,30 @@ def return_(
     history.advance_ticket(session, ticket, "return", actor=actor, now=now, why=why)
     ticket.returned_at, ticket.return_reason = now, why
     complaint = ticket.complaint
-    if all(t.state is TicketState.RETURNED for t in complaint.tickets):
+    if all(t.state is TicketState.RETURNED for t in _this_round(session, complaint)):
         history.advance_complaint(session, complaint, "return", actor=actor, now=now, why=why)
     else:
         let_complaint_follow(session, complaint, actor=actor, now=now)
     escalation.reschedule(ticket, rules)
     return ticket
+
+
+def _this_round(session: Session, complaint: Complaint) -> list[Ticket]:
+    """The tickets that were sent since the citizen last said no: the earlier answers were no use.
+
+    By the order of history, because clocks may be set back.
+    """
+    row = select(History.id).where(History.complaint_id == complaint.id)
+    no = session.scalar(row.where(History.verb == "reopen").order_by(History.id.desc()).limit(1))
+    sent = session.scalars(
+        select(History.ticket_id).where(
+            History.complaint_id == complaint.id,
+            History.verb == "dispatch",
+            History.ticket_id.is_not(None),
+            History.id > (no or 0),
+        )
+    ).all()
+    return [ticket for ticket in complaint.tickets if ticket.id in sent]
 
 
 def start(session: Session, ticket_id: int, *, actor: str, now: datetime, rules: Rules) -> Ticket:
@@ -99,6 +119,8 @@ def wait(
     ticket = locked(session, ticket_id)
     if until <= now:
         raise Refused("until", "Pilih tanggal yang akan datang.")
+    if until > now + _LONGEST_WAIT:
+        raise Refused("until", "Pilih tanggal perkiraan pekerjaan berlanjut.")
     ticket.waiting_note = _needed("evidence", note, "Tuliskan buktinya.")
     ticket.waiting_approver = clean(approver, 120, "approver")
     if not ticket.waiting_approver:
@@ -117,9 +139,10 @@ def wake_due(session: Session, *, now: datetime, rules: Rules) -> int:
         .order_by(Ticket.waiting_until, Ticket.id)
         .limit(_BATCH)
     ).all()
-    for ticket_id in waiting:
-        _wake(session, ticket_id, now=now, rules=rules)
-    return len(waiting)
+    asleep = one_by_one(
+        session, "waking a ticket", waiting, lambda t: _wake(session, t, now=now, rules=rules)
+    )
+    return len(waiting) - len(asleep)
 
 
 def _wake(session: Session, ticket_id: int, *, now: datetime, rules: Rules) -> None:

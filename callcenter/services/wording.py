@@ -1,9 +1,16 @@
-"""The words of notices: short Indonesian sentences, no reporter's name or number in them."""
+"""The words of notices: short Indonesian sentences, no reporter's name or number in them.
+
+Notices travel through providers and lie on telephones; who reported is confidential (Perpres
+76/2013). So names and numbers that people typed into free text are taken out here as well.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from phonenumbers import Leniency, PhoneNumberMatcher
 
 from callcenter.domain.complaint import Urgency
 from callcenter.domain.window import Step, Until
@@ -13,6 +20,8 @@ from callcenter.store.places import village
 from ivr.numbers import format_number
 
 _EXCERPT = 280  # of the transcript: the rest is behind the link
+#: A mobile number however it was written or cut short; the library finds all others.
+_MOBILE = re.compile(r"(?<!\d)(?:\+?62|0)[\s.()-]*8(?:[\s.()-]*\d){6,12}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +38,8 @@ def of_step(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> Words:
     what = _what(complaint, rules)
     lines = [_opening(step, ticket, now), f"{what}.", *_where(complaint)]
     if ticket.order:
-        lines.append(f"Perintah: {ticket.order}")
-    lines += [_excerpt(complaint.transcript), f"Jawab sebelum {_local(ticket.due_at, rules)}."]
+        lines.append(f"Perintah: {_discreet(ticket.order, complaint)}")
+    lines += [_excerpt(complaint.transcript, complaint), _until(step, ticket, now, rules)]
     return Words(f"{_title(step, ticket)}: {what}", _joined(complaint, lines))
 
 
@@ -39,7 +48,7 @@ def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
     complaint = ticket.complaint
     what = _what(complaint, rules)
     lines = [f"Laporan penanganan dari {ticket.agency.name}.", f"{what}.", *_where(complaint)]
-    lines.append(f"Yang dikerjakan: {_excerpt(text)}")
+    lines.append(f"Yang dikerjakan: {_excerpt(text, complaint)}")
     return Words(f"Laporan penanganan: {what}", _joined(complaint, lines))
 
 
@@ -66,15 +75,26 @@ def _title(step: Step, ticket: Ticket) -> str:
 
 def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
     agency = ticket.agency.name
+    late = f"{agency} belum menanggapi dan jangka waktunya terlewati."
     if step.missed:
-        return f"{agency} belum menanggapi dan jangka waktunya terlewati."
+        return late
     if step.after == timedelta(0):
         return f"Tiket baru untuk {agency}."
-    if step.until is Until.ACCEPTED:
-        return f"Tiket untuk {agency} belum diterima oleh siapa pun."
+    left = f"{agency} belum menanggapi. Sisa waktu {_span(ticket.due_at - now)}."
+    return {
+        Until.ACCEPTED: f"Tiket untuk {agency} belum diterima oleh siapa pun.",
+        Until.RESPONDED: left if now < ticket.due_at else late,
+        Until.REPORTED: f"{agency} sudah menangani, tetapi laporan penanganan belum sampai "
+        "ke pimpinan.",
+        Until.NEVER: f"Pemberitahuan tentang tiket {agency}.",
+    }[step.until]
+
+
+def _until(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> str:
     if step.until is Until.REPORTED:
-        return f"{agency} sudah menangani, tetapi laporan penanganan belum sampai ke pimpinan."
-    return f"{agency} belum menanggapi. Sisa waktu {_span(ticket.due_at - now)}."
+        return ""  # the answer was given; only the report is missing
+    due = _local(ticket.due_at, rules)
+    return f"Jawab sebelum {due}." if now < ticket.due_at else f"Batas waktunya {due}."
 
 
 def _what(complaint: Complaint, rules: Rules) -> str:
@@ -88,7 +108,7 @@ def _where(complaint: Complaint) -> list[str]:
     place = village(complaint.village_code or "")
     lines = [f"Tempat: {place.name}, Kec. {place.district}"] if place else []
     if complaint.place_note:
-        lines.append(f"Patokan: {complaint.place_note}")
+        lines.append(f"Patokan: {_discreet(complaint.place_note, complaint)}")
     return lines
 
 
@@ -97,9 +117,22 @@ def _joined(complaint: Complaint, lines: list[str]) -> str:
     return "\n".join(line for line in lines if line.strip())
 
 
-def _excerpt(text: str) -> str:
-    flat = " ".join(text.split())
+def _excerpt(text: str, complaint: Complaint) -> str:
+    flat = " ".join(_discreet(text, complaint).split())
     return flat if len(flat) <= _EXCERPT else flat[:_EXCERPT].rsplit(" ", 1)[0] + " …"
+
+
+def _discreet(text: str, complaint: Complaint) -> str:
+    """The text without telephone numbers and without the reporter's name."""
+    numbers = {m.raw_string for m in PhoneNumberMatcher(text, "ID", leniency=Leniency.VALID)}
+    for number in sorted(numbers, key=len, reverse=True):
+        text = text.replace(number, "•••")
+    text = _MOBILE.sub("•••", text)
+    name = complaint.reporter_name.split()
+    if sum(map(len, name)) < 3:  # an initial would take letters out of other words
+        return text
+    spelled = r"\s+".join(map(re.escape, name))
+    return re.sub(rf"(?<!\w){spelled}(?!\w)", "pelapor", text, flags=re.IGNORECASE)
 
 
 def _local(moment: datetime, rules: Rules) -> str:

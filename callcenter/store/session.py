@@ -72,6 +72,10 @@ class Store:
         self, engine: Engine, posted: Callable[[Sequence[Letter]], None] = _nobody
     ) -> None:
         self.engine, self._posted = engine, posted
+        options: dict[str, Any] = {_READ_ONLY: True}
+        if engine.dialect.name == "postgresql":
+            options["isolation_level"] = "REPEATABLE READ"
+        self._reader = engine.execution_options(**options)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -84,5 +88,5 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent snapshot for reading; never blocks a writer on SQLite."""
-        with Session(self.engine.execution_options(**{_READ_ONLY: True})) as session:
+        with Session(self._reader) as session:
             yield session

@@ -86,7 +86,8 @@ def test_nothing_is_left_of_a_server_whose_process_was_killed() -> None:
     with process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())
-        postmaster = int((folder / "data/postmaster.pid").read_text().split()[0])
+        data = (folder / "data").resolve()
+        postmaster = int((data / "postmaster.pid").read_text().split()[0])
         assert not _gone(postmaster)
         process.send_signal(signal.SIGKILL)
-    _until(lambda: _gone(postmaster) and not folder.exists())
+    _until(lambda: _gone(postmaster) and not folder.exists() and not data.exists())

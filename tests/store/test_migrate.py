@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -159,6 +160,24 @@ def test_many_threads_may_upgrade_at_once(empty_database: Database) -> None:
 
     with ThreadPoolExecutor(len(engines)) as pool:
         assert list(pool.map(run, engines)) == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("empty_database", ["sqlite"], indirect=True)
+def test_the_first_connection_to_a_file_waits_for_whoever_is_at_it(
+    empty_database: Database, tmp_path: Path
+) -> None:
+    """Two that make one file a WAL file at once are both told "locked", whatever the timeout."""
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    engine = empty_database.engine()
+    with ThreadPoolExecutor(1) as pool:
+        upgrading = pool.submit(upgrade, engine)
+        with pytest.raises(TimeoutError):
+            upgrading.result(timeout=0.5)
+        assert list(tmp_path.iterdir()) == []
+        os.close(folder)
+        upgrading.result()
+    assert pending(engine) == 0
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(
