@@ -106,7 +106,7 @@ def _welcome(limits: Limits) -> Menu:
         ),
         **{f"in_{name}": Speak(name, Go("welcome")) for name in LANGUAGES.values()},
         "welcome": Say(("welcome_consent",), Go("hurried"), interruptible=False, note="consent"),
-        "hurried": Fork("limited", yes=Go("ask_complaint"), no=Go("menu")),
+        "hurried": Fork("hurried", yes=Go("ask_complaint"), no=Go("menu")),
         "menu": _main_menu(("menu",), limits.menu_wait_s, limits),
         "menu_again": _main_menu(("menu_again",), limits.again_wait_s, limits),
     }

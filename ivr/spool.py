@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from ivr.numbers import is_valid
 
-KINDS = ("complaint", "name", "village")
+KINDS = ("complaint", "name", "village", "report", "conversation")
 FALLBACK_TAKE = 9
 _CALL_ID = r"[A-Za-z0-9]{1,40}-[0-9]{1,20}\.[0-9]{1,20}"
 _CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)
@@ -46,7 +46,7 @@ class SpoolEvent:
 
 @dataclass(frozen=True)
 class SpooledClip:
-    """One sound file of a call. `kind`: complaint, name or village; `take` from 1, 9 = fallback."""
+    """One sound file of a call. `kind`: one of KINDS; `take` from 1, 9 = fallback."""
 
     kind: str
     take: int
