@@ -42,6 +42,7 @@ from ivr.flow import (
     Spelled,
     Started,
 )
+from ivr.keys import spelled
 from ivr.menu import build_menu
 from ivr.nodes import ANY_KEY, Menu
 from ivr.numbers import format_number, is_valid
@@ -132,18 +133,6 @@ def event_of(action: Performance, turn: Turn) -> Event:
         case Bridge():
             return Connected(turn.talked, first or None)
     return Played(first or None)
-
-
-def spelled(keys: str, most: int) -> Spelled:
-    """Typed keys as digits, up to `most` or to the key that ends them."""
-    digits = ""
-    for key in keys:
-        if key in _ENDS_DIGITS:
-            return Spelled(digits, key)
-        digits += key
-        if len(digits) == most:
-            break
-    return Spelled(digits)
 
 
 # ---------------------------------------------------------------- the line

@@ -35,8 +35,9 @@ from ivr.flow import (
     Silence,
     step,
 )
+from ivr.keys import spelled
 from ivr.nodes import ANY_KEY
-from ivr.phone import Phone, Turn, new_call, open_sidecar, spelled
+from ivr.phone import Phone, Turn, new_call, open_sidecar
 from ivr.spool import Spool
 from tests.golden.script import BEEP, GONE, Script, Telling
 

@@ -9,9 +9,10 @@ import pytest
 
 from ivr import phone
 from ivr.flow import Found
+from ivr.keys import spelled
 from ivr.menu import Limits, build_menu
 from ivr.numbers import format_number, make_number
-from ivr.phone import NoAudio, run_phone, spelled
+from ivr.phone import NoAudio, run_phone
 from ivr.spool import Spool, SpooledCall
 
 NUMBER = make_number(99)
