@@ -5,6 +5,7 @@ What pystrix leaves open and is closed here (its traps are tested in tests/line)
 - arguments are not escaped, and a line feed would send a second command: each is checked;
 - there is no read timeout: each command has its own;
 - ``result=-1`` is a hang-up for everything that plays or records;
+- a provisional reply (100) is no answer: it is skipped;
 - undecodable bytes (a caller's name) raise: they are replaced;
 - an over-long conversation is cut, a bare TCP probe prints no traceback, and no ``sysctl``
   program is needed to listen.
@@ -41,6 +42,7 @@ ALL_KEYS = "0123456789*#"
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f"\\]')
 _MOST_BYTES = 1024 * 1024  # of replies in one call; a whole call takes some 20 kB
 _ENVIRONMENT_S = 5.0
+_RATE = 8000  # samples per second of all that is recorded
 _GRACE_S = 13.0  # the dialplan's own dead man's switch fires first
 
 
@@ -63,6 +65,18 @@ class Reply:
     result: int
     text: str = ""
     position: int | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What Asterisk says about a recording: seconds, and what ended it.
+
+    `ended_by`: key, time (silence or the limit), hangup or error; `key`: which one.
+    """
+
+    seconds: float
+    ended_by: str
+    key: str | None = None
 
 
 class Channel:
@@ -123,11 +137,42 @@ class Channel:
         """Play a file until its end or a key of `keys`: the key, and whether there was sound."""
         reply = self.act("STREAM FILE", stem, keys, seconds=seconds)
         key = _key(reply.result)
-        return key, bool(key) or reply.position != 0
+        return key, bool(key or reply.position)
 
     def wait_for_key(self, seconds: float) -> str | None:
         """A key pressed within `seconds`, or None."""
         return _key(self.act("WAIT FOR DIGIT", int(seconds * 1000), seconds=seconds).result)
+
+    def record(self, stem: str, keys: str, most_s: float, silence_s: float) -> Recording:
+        """Record into ``<stem>.wav`` until a key, silence, the limit or the hang-up.
+
+        Asterisk answers before it closes the file: returns when it is closed. A full disk is
+        not noticed by Asterisk: compare the seconds with those on the disk.
+        """
+        values = (stem, "wav", keys, int(most_s * 1000), f"s={int(silence_s)}")
+        try:
+            reply = self.run("RECORD FILE", *values, seconds=most_s)
+        except CallerGone:
+            return Recording(0.0, "hangup")
+        self._settled()
+        seconds = (reply.position or 0) / _RATE
+        if reply.result == -1:
+            return Recording(seconds, "error" if reply.text == "writefile" else "hangup")
+        key = _key(reply.result)
+        ended_by = "key" if key else "time" if reply.text == "timeout" else "error"
+        return Recording(seconds, ended_by, key)
+
+    def gosub(self, context: str, *arguments: str | int, seconds: float) -> None:
+        """A subroutine of the dialplan, which may take `seconds`; the caller may be gone after."""
+        joined = ",".join(str(argument) for argument in arguments)
+        self.run("GOSUB", context, "s", 1, joined, seconds=seconds)
+
+    def _settled(self) -> None:
+        """The command before is over, with all that Asterisk does after its answer."""
+        try:
+            self.run("NOOP")
+        except CallerGone:
+            log.debug("hung up after a recording")
 
 
 def _quoted(name: str, value: str | int) -> str:
@@ -163,11 +208,17 @@ class _Lines:
         self._left = _MOST_BYTES
 
     def readline(self) -> str:
+        line = self._line()
+        while line.startswith(b"100 "):  # "Trying": the answer is still to come
+            line = self._line()
+        return line.decode("utf-8", errors="replace")
+
+    def _line(self) -> bytes:
         line = self._stream.readline(8192)
         self._left -= len(line)
         if self._left < 0:
             raise OSError("more replies than any call needs")
-        return line.decode("utf-8", errors="replace")
+        return line
 
 
 class _Handler(socketserver.StreamRequestHandler):

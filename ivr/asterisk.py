@@ -1,9 +1,7 @@
-"""FastAGI driver: performs the flow on a real call. Needs no database.
+"""FastAGI driver: conducts the flow on real calls. Needs no database.
 
-The dialplan has opened the sidecar, taken a number and answered. Each step renews
-``TIMEOUT(absolute)``, so that a hung driver is cut and the dialplan's fallback takes over; so
-it does whenever ADUAN_DONE is not 1 at the end. ADUAN_CONSENT and ADUAN_CLIP tell the fallback
-what the caller has been through already.
+The dialplan has opened the sidecar, taken a number and answered. Its fallback takes the caller
+over whenever ADUAN_DONE is not 1 at the end; `ivr.performing` performs what the flow decides.
 """
 
 from __future__ import annotations
@@ -11,46 +9,50 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ivr.agi import ALL_KEYS, AgiFault, AgiServer, CallerGone, Channel
-from ivr.conduct import Log, Performance, conduct
-from ivr.flow import (
-    Ask,
-    Clip,
-    Event,
-    Failed,
-    HungUp,
-    Listen,
-    Note,
-    Play,
-    Played,
-    Pressed,
-    ReadNumber,
-    Record,
-    Recorded,
-    Silence,
-    Started,
-)
-from ivr.menu import Limits, Menu, Outcome, build_menu, mistakes
+from ivr.agi import AgiFault, AgiServer, CallerGone, Channel
+from ivr.conduct import CONSENT, Inquiry, Log, conduct, nobody_asks
+from ivr.flow import Found, NotFound, Started
+from ivr.menu import Limits, build_menu
+from ivr.nodes import Menu, Outcome, mistakes
 from ivr.numbers import is_valid
+from ivr.performing import AsteriskLine, Place
 from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptBook, open_book
-from ivr.speech import speech_seconds
 from ivr.spool import Spool, is_call_id
-from ivr.wav import NotAWave, duration
+from ivr.waiting import WaitingRoom
 
 log = logging.getLogger("aduan24.line")
 
-_ENDED_BY = {"DTMF": "key", "SILENCE": "silence", "TIMEOUT": "timeout", "HANGUP": "hangup"}
+_DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
+_INQUIRY_S = 5.0  # the caller waits in silence meanwhile
+
+
+def _nobody(_caller: str) -> Inquiry:
+    return nobody_asks
+
+
+def _no_pin(_number: str) -> str:
+    return ""
+
+
+def _normal(_caller: str) -> str:
+    return "normal"
 
 
 @dataclass(frozen=True)
 class LineSettings:
     """What the line needs to know. Folders must be absolute and reachable by Asterisk too.
 
-    `max_call_s` ends a call that has gone on for too long at its next step.
+    `max_call_s` ends a call that has gone on for too long at its next step; conversations do not
+    count. What the application knows comes through three ports, each of which may raise anything:
+
+    - `inquiry`: the caller's number as the exchange shows it (empty: hidden) -> what looks a
+      complaint up for this caller;
+    - `pin`: a public number -> its four digits, or none;
+    - `mode`: the caller's number -> a key of `ivr.menu.ENTRIES`.
     """
 
     spool: Path
@@ -63,13 +65,19 @@ class LineSettings:
     limits: Limits = field(default_factory=Limits)
     max_calls: int = 200
     max_call_s: float = 1800.0
+    inquiry: Callable[[str], Inquiry] = _nobody
+    pin: Callable[[str], str] = _no_pin
+    mode: Callable[[str], str] = _normal
 
 
 class LineServer:
     """The running line; `address` is where it listens (port 0 in the settings: any free one)."""
 
-    def __init__(self, settings: LineSettings, menu: Menu, book: PromptBook, spool: Spool) -> None:
-        self._settings, self._menu, self._book, self._spool = settings, menu, book, spool
+    def __init__(
+        self, settings: LineSettings, menu: Menu, books: Mapping[str, PromptBook], spool: Spool
+    ) -> None:
+        self._settings, self._menu, self._books, self._spool = settings, menu, books, spool
+        self._waiting = WaitingRoom()
         self._server = AgiServer(settings.host, settings.port, self._take_call, settings.max_calls)
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="agi", daemon=True
@@ -113,138 +121,72 @@ class LineServer:
         if not self._spool.sidecar_path(call_id).exists():
             self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
         sidecar.write("mode", "app")
-        line = AsteriskLine(
-            channel, call_id, self._spool, self._book, time.monotonic() + self._settings.max_call_s
-        )
-        consent = self._book.version("welcome_consent")
-        finish = conduct(line, sidecar, self._menu, line.started(), consent)
+        place = Place(call_id, self._spool, self._books, self._settings.language, self._waiting)
+        line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
+        opening = _Opening(self._settings, channel, call_id)
+        consent = self._books[self._settings.language].version(CONSENT)
+        try:
+            finish = conduct(
+                line, sidecar, self._menu, opening.started(), consent, opening.inquiry()
+            )
+        finally:
+            self._waiting.leave(call_id)
         log.info("call %s: %s, complaint %s", call_id, finish.outcome, finish.complaint)
-        if finish.outcome in (Outcome.FILED, Outcome.SILENT):
+        if finish.outcome in _DONE:
             channel.set("ADUAN_DONE", 1)
 
 
-class AsteriskLine:
-    """Performs actions on one channel. `ends` is a time of the monotonic clock."""
+@dataclass(frozen=True)
+class _Opening:
+    """What is known about a call before its first word."""
 
-    def __init__(
-        self, channel: Channel, call_id: str, spool: Spool, book: PromptBook, ends: float
-    ) -> None:
-        self._channel, self._call_id, self._spool = channel, call_id, spool
-        self._book, self._ends = book, ends
+    settings: LineSettings
+    channel: Channel
+    call_id: str
+
+    @property
+    def caller(self) -> str:
+        """The caller's number; empty if it is hidden. Hostile: digits and a plus at most."""
+        shown = self.channel.environment.get("agi_callerid", "")
+        return shown if shown.removeprefix("+").isdecimal() and shown.isascii() else ""
 
     def started(self) -> Started:
-        """What the dialplan knows about the call."""
-        number = self._channel.get("ADUAN_NUMBER")
+        number = self.channel.get("ADUAN_NUMBER")
         if number and not is_valid(number):
-            log.error("call %s: the dialplan's number is not valid", self._call_id)
-        caller = self._channel.environment.get("agi_callerid", "")
-        known = caller.lstrip("+").isdecimal()
-        return Started(number if is_valid(number) else None, caller_known=known)
+            log.error("call %s: the dialplan's number is not valid", self.call_id)
+        number = number if is_valid(number) else ""
+        pin = self._asked("pin", self.settings.pin, number) if number else ""
+        return Started(
+            number or None,
+            caller_known=bool(self.caller),
+            pin=pin if len(pin) == 4 and pin.isdecimal() and pin.isascii() else "",
+            mode=self._asked("mode", self.settings.mode, self.caller) or "normal",
+        )
 
-    def noted(self, note: Note) -> None:
-        """Tell the dialplan's fallback what the caller has been through."""
+    def inquiry(self) -> Inquiry:
+        """Renews the dead man's switch first: the dialplan takes over if there is no answer."""
+
+        def ask(number: str, pin: str) -> Found | NotFound:
+            self.channel.allow(_INQUIRY_S)
+            return self.settings.inquiry(self.caller)(number, pin)
+
+        return ask
+
+    def _asked(self, name: str, port: Callable[[str], str], value: str) -> str:
+        """A port's answer; whatever is wrong with it, the call goes on without."""
         try:
-            if note.key == "consent":
-                self._channel.set("ADUAN_CONSENT", 1)
-            elif note.key == "kept":
-                self._channel.set("ADUAN_CLIP", str(self._clip_path(_clip(note.value))))
-        except CallerGone:
-            log.debug("call %s: hung up before %s was told", self._call_id, note.key)
-
-    def perform(self, action: Performance) -> Event:
-        """One action on the channel; a hang-up and a refusal are events."""
-        if time.monotonic() > self._ends:
-            return Failed("the call is too long")
-        try:
-            return self._perform(action)
-        except CallerGone:
-            return HungUp()
-        except AgiFault as error:
-            log.error("call %s: %s", self._call_id, error)
-            return Failed(str(error))
-
-    def _perform(self, action: Performance) -> Event:
-        match action:
-            case Play(prompts, interruptible) | ReadNumber(_, prompts, interruptible):
-                return self._play(prompts, interruptible)
-            case Ask(prompts, _, timeout_s):
-                return self._ask(prompts, timeout_s)
-            case Record():
-                return self._record(action)
-            case Listen(clip):
-                return self._listen(clip)
-
-    def _play(self, prompts: tuple[str, ...], interruptible: bool) -> Event:
-        seconds = self._book.seconds(prompts)
-        self._channel.allow(seconds)
-        stems = [self._book.stem(key) for key in prompts]
-        if interruptible:
-            return self._stream(stems, seconds)
-        self._channel.execute("Playback", "&".join(stems), seconds=seconds)
-        if self._channel.get("PLAYBACKSTATUS") != "SUCCESS":
-            return Failed(f"{'+'.join(prompts)} could not be played")
-        return Played()
-
-    def _stream(self, stems: Iterable[str], seconds: float) -> Event:
-        heard = False
-        for stem in stems:
-            key, sound = self._channel.stream(stem, ALL_KEYS, seconds)
-            heard = heard or sound
-            if key:
-                return Played(key)
-        return Played() if heard else Failed("nothing could be played")
-
-    def _ask(self, prompts: tuple[str, ...], timeout_s: float) -> Event:
-        seconds = self._book.seconds(prompts) + timeout_s
-        self._channel.allow(seconds)
-        played = self._stream([self._book.stem(key) for key in prompts], seconds)
-        key = played.key if isinstance(played, Played) else None
-        key = key or self._channel.wait_for_key(timeout_s)
-        return Pressed(key) if key else Silence()
-
-    def _record(self, action: Record) -> Event:
-        path = self._clip_path(action.clip)
-        self._channel.allow(action.max_s)
-        try:
-            self._channel.execute(
-                "Record", str(path), action.silence_s, action.max_s, "kqy", seconds=action.max_s
-            )
-            status = self._channel.get("RECORD_STATUS")
-        except CallerGone:
-            status = "HANGUP"
-        return self._recorded(action.clip, path, status)
-
-    def _recorded(self, clip: Clip, path: Path, status: str) -> Event:
-        ended_by = _ENDED_BY.get(status, "")
-        try:
-            seconds, speech = duration(path), speech_seconds(path)
-        except (NotAWave, OSError) as error:
-            log.error("call %s: clip %s: %s", self._call_id, clip, error)
-            return HungUp() if ended_by == "hangup" else Failed("no recording")
-        if not ended_by and not speech:
-            return Failed("the recording failed")
-        return Recorded(clip, seconds, speech, ended_by or "error")
-
-    def _listen(self, clip: Clip) -> Event:
-        path = self._clip_path(clip)
-        try:
-            seconds = duration(path)
-        except (NotAWave, OSError) as error:
-            return Failed(str(error))
-        self._channel.allow(seconds)
-        return self._stream([str(path.with_suffix(""))], seconds)
-
-    def _clip_path(self, clip: Clip) -> Path:
-        return self._spool.clip_path(self._call_id, clip.kind, clip.take)
+            return port(value)
+        except Exception as error:
+            log.error("call %s: no %s: %s", self.call_id, name, type(error).__name__)
+            return ""
 
 
-def _clip(text: str) -> Clip:
-    kind, _, take = text.rpartition("-")
-    return Clip(kind, int(take))
-
-
-def serve(settings: LineSettings, menu: Menu | None = None) -> LineServer:
-    """A line that listens already and answers after `start()`.
+def serve(
+    settings: LineSettings,
+    menu: Menu | None = None,
+    books: Mapping[str, PromptBook] | None = None,
+) -> LineServer:
+    """A line that listens already and answers after `start()`; `books` by language.
 
     Raises PromptsMissing if a prompt is missing, ValueError for a menu with mistakes, OSError if
     the port is taken.
@@ -252,7 +194,9 @@ def serve(settings: LineSettings, menu: Menu | None = None) -> LineServer:
     menu = menu or build_menu(settings.limits)
     if wrong := mistakes(menu):
         raise ValueError("menu: " + "; ".join(wrong))
-    book = open_book(settings.prompts, settings.language, settings.retention_days)
+    if books is None:
+        book = open_book(settings.prompts, settings.language, settings.retention_days)
+        books = {settings.language: book}
     spool = Spool(settings.spool, settings.quarantine)
     spool.prepare()
-    return LineServer(settings, menu, book, spool)
+    return LineServer(settings, menu, books, spool)

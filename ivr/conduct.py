@@ -25,8 +25,8 @@ from ivr.flow import (
     Language,
     Listen,
     Lookup,
-    NotFound,
     Note,
+    NotFound,
     Play,
     Played,
     Pressed,
@@ -47,6 +47,7 @@ Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Bridge
 #: Looks a complaint up: number (empty: by the caller's own telephone), PIN. May raise anything:
 #: the caller is told that it is not available now, and can record.
 Inquiry = Callable[[str, str], Found | NotFound]
+CONSENT = "welcome_consent"  # the text whose version is written; a short one stands by its key
 _STATUS = {"key": "DTMF", "silence": "SILENCE", "timeout": "TIMEOUT", "hangup": "HANGUP"}
 
 
@@ -83,7 +84,7 @@ def nobody_asks(_number: str, _pin: str) -> NotFound:
     return NotFound()
 
 
-def conduct(
+def conduct(  # noqa: PLR0917 - the parts of a call, in the order in which they are met
     line: Line,
     sidecar: Log,
     menu: Menu,
@@ -91,7 +92,7 @@ def conduct(
     consent: str,
     inquiry: Inquiry = nobody_asks,
 ) -> Finish:
-    """Walk one call through the menu to its end. `consent` is the version of the consent's text.
+    """Walk one call through the menu to its end. `consent` is the version of the text CONSENT.
 
     Whatever `line` raises passes through: the caller belongs to the exchange's fallback then.
     """
@@ -109,8 +110,13 @@ def conduct(
                 continue
             event = _do(line, action, inquiry)
             _log_event(sidecar, event)
-            if isinstance(event, HungUp | Failed):
+            if isinstance(event, HungUp | Failed) or _cut_short(event):
                 break
+
+
+def _cut_short(event: Event) -> bool:
+    """A key during the beep: whoever pressed it does not want to be recorded now."""
+    return isinstance(event, Played) and event.key is not None
 
 
 def _as_event(started: Started) -> Event:
@@ -122,7 +128,8 @@ def _tell(line: Line, sidecar: Log, action: Note | Language, consent: str) -> No
         sidecar.write("language", action.code)
         line.speak(action.code)
         return
-    sidecar.write(action.key, consent if action.key == "consent" else action.value)
+    told_in_full = action == Note("consent", CONSENT)
+    sidecar.write(action.key, consent if told_in_full else action.value)
     line.noted(action)
 
 

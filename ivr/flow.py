@@ -1,15 +1,43 @@
 """The call as a pure function: ``step(state, event) -> (state, actions)``.
 
 Knows no Asterisk, no Twilio, no clock and no database. A driver performs the actions in order
-and answers with ONE event: that of the last action, or `HungUp` / `Failed` as soon as either
-happens. A hang-up is an ordinary event. `step` is total: any event in any state leads on, and
-every walk ends, because `ivr.nodes.mistakes` refuses a circle that nothing bounds.
+and answers with ONE event: that of the last action, or `HungUp`, `Failed` or a `Played` with a
+key as soon as one of them happens. A hang-up is an ordinary event. `step` is total: any event in
+any state leads on, and every walk ends, because `ivr.nodes.mistakes` refuses a circle that
+nothing bounds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ivr.events import (
+    Action,
+    Ask,
+    Bridge,
+    Clip,
+    Connected,
+    Event,
+    Failed,
+    Finish,
+    Found,
+    Gather,
+    HungUp,
+    Language,
+    Listen,
+    Lookup,
+    Note,
+    NotFound,
+    Play,
+    Played,
+    Pressed,
+    ReadNumber,
+    Record,
+    Recorded,
+    Silence,
+    Spelled,
+    Started,
+)
 from ivr.menu import ENTRIES, build_menu
 from ivr.nodes import (
     ANY_KEY,
@@ -34,219 +62,37 @@ from ivr.nodes import (
 )
 from ivr.numbers import pairs
 
-# ---------------------------------------------------------------- events: what happened
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One recording of a call: kind (complaint, name, village) and take, counted from 1."""
-
-    kind: str
-    take: int
-
-    def __str__(self) -> str:
-        return f"{self.kind}-{self.take}"
-
-
-@dataclass(frozen=True)
-class Started:
-    """The call is answered.
-
-    `number` is the public number allocated to it and `pin` its PIN, if there are any. `mode` is a
-    key of `ivr.menu.ENTRIES`.
-    """
-
-    number: str | None = None
-    caller_known: bool = False
-    pin: str = ""
-    mode: str = "normal"
-
-
-@dataclass(frozen=True)
-class Played:
-    """Everything was played, or `key` cut it short."""
-
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Pressed:
-    """A key answered an `Ask`."""
-
-    key: str
-
-
-@dataclass(frozen=True)
-class Silence:
-    """An `Ask` was not answered in time."""
-
-
-@dataclass(frozen=True)
-class Spelled:
-    """What was typed for a `Gather`: digits only. `key`: what ended it, if not a digit."""
-
-    digits: str
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A clip is on disk. `ended_by`: key, silence, timeout or hangup; `key`: which one."""
-
-    clip: Clip
-    seconds: float
-    speech_seconds: float
-    ended_by: str
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class Found:
-    """A `Lookup` found the complaint: what to say about it, as prompt keys."""
-
-    prompts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class NotFound:
-    """A `Lookup` found nothing, or may not say."""
-
-
-@dataclass(frozen=True)
-class Connected:
-    """The caller talked to somebody (`talked`), or nobody answered in time."""
-
-    talked: bool
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class HungUp:
-    """The caller is gone."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An action could not be performed."""
-
-    reason: str = ""
-
-
-Event = (
-    Started
-    | Played
-    | Pressed
-    | Silence
-    | Spelled
-    | Recorded
-    | Found
-    | NotFound
-    | Connected
-    | HungUp
-    | Failed
-)
-
-# ---------------------------------------------------------------- actions: what to do
-
-
-@dataclass(frozen=True)
-class Play:
-    """Play prompt keys in order -> Played. Any of `keys` cuts them short."""
-
-    prompts: tuple[str, ...]
-    keys: str = ANY_KEY
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Play prompts, then wait `timeout_s` for any key; `keys` are those that mean something
-    -> Pressed or Silence."""
-
-    prompts: tuple[str, ...]
-    keys: str
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class Gather:
-    """Play prompts and collect at most `most` digits; `#`, the emergency key or `timeout_s`
-    without a key end it -> Spelled."""
-
-    prompts: tuple[str, ...]
-    most: int
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class Record:
-    """Record into `clip` until a key, `silence_s` of silence or `max_s` -> Recorded."""
-
-    clip: Clip
-    max_s: int
-    silence_s: int
-
-
-@dataclass(frozen=True)
-class Listen:
-    """Play a clip of this call back -> Played."""
-
-    clip: Clip
-
-
-@dataclass(frozen=True)
-class ReadNumber:
-    """Read the public number: the prompt keys, ready in order -> Played."""
-
-    number: str
-    prompts: tuple[str, ...]
-    keys: str = ANY_KEY
-
-
-@dataclass(frozen=True)
-class Lookup:
-    """Look up a complaint by its number (empty: by the caller's own) and PIN -> Found, NotFound."""
-
-    number: str
-    pin: str
-
-
-@dataclass(frozen=True)
-class Bridge:
-    """Connect the caller to `to` (emergency, operators), at most `wait_s` until an answer, with
-    music; the whole conversation is recorded. `round` counts from 1 -> Connected."""
-
-    to: str
-    wait_s: float
-    round: int
-
-
-@dataclass(frozen=True)
-class Language:
-    """From here on prompts are in this language (no event)."""
-
-    code: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """A fact for the call's sidecar (no event). Keys: consent, kept, review, number_heard,
-    urgent, phone, call_back and those of the table."""
-
-    key: str
-    value: str = ""
-
-
-@dataclass(frozen=True)
-class Finish:
-    """The call is over. `complaint` is the latest take with speech, if any."""
-
-    outcome: Outcome
-    complaint: Clip | None = None
-
-
-Action = (
-    Play | Ask | Gather | Record | Listen | ReadNumber | Lookup | Bridge | Language | Note | Finish
-)
+__all__ = [
+    "Action",
+    "Ask",
+    "Bridge",
+    "Clip",
+    "Connected",
+    "Event",
+    "Failed",
+    "Finish",
+    "FlowState",
+    "Found",
+    "Gather",
+    "HungUp",
+    "Language",
+    "Listen",
+    "Lookup",
+    "NotFound",
+    "Note",
+    "Play",
+    "Played",
+    "Pressed",
+    "ReadNumber",
+    "Record",
+    "Recorded",
+    "Silence",
+    "Spelled",
+    "Started",
+    "Step",
+    "number_prompts",
+    "step",
+]
 
 # ---------------------------------------------------------------- state
 
@@ -327,27 +173,31 @@ def _key(event: Event) -> str | None:
 
 def _remember(state: FlowState, node: AnyNode, event: Event) -> tuple[FlowState, list[Note]]:
     """What this event makes true, whatever comes next."""
-    if isinstance(event, Played) and isinstance(node, Say | Tell):
+    if isinstance(event, Played) and not event.key and isinstance(node, Say | Tell):
         return _heard(state, node)
     if isinstance(event, Recorded) and isinstance(node, Take) and _is_complaint(node, event):
         return replace(state, kept=event.clip), [Note("kept", str(event.clip))]
-    if isinstance(event, Spelled) and isinstance(node, Spell) and _whole(node, event):
-        slots = (*state.slots, (node.slot, event.digits))
-        notes = [Note("phone", event.digits)] if node.slot == "phone" else []
-        return replace(state, slots=slots), notes
-    if isinstance(event, Found):
-        return replace(state, said=event.prompts), []
+    if isinstance(node, Spell):
+        return _typed(state, node, event)
+    if isinstance(event, Found | Connected):
+        said = event.prompts if isinstance(event, Found) else event.said
+        return replace(state, said=said), []
     return state, []
 
 
+def _typed(state: FlowState, node: Spell, event: Event) -> tuple[FlowState, list[Note]]:
+    digits = event.digits if isinstance(event, Spelled) and _whole(node, event) else ""
+    state = replace(state, slots=(*state.slots, (node.slot, digits)))
+    return state, [Note("phone", digits)] if digits and node.slot == "phone" else []
+
+
 def _heard(state: FlowState, node: Say | Tell) -> tuple[FlowState, list[Note]]:
-    if not node.note:
+    """What a text heard to its end proves: the number, or which text said that we record."""
+    if not node.note or (isinstance(node, Tell) and not state.number):
         return state, []
-    told = isinstance(node, Tell)
     state = replace(state, consent=state.consent or node.note == "consent")
-    if told and not state.number:
-        return state, []
-    return state, [Note(node.note, (state.number or "") if told else "")]
+    value = (state.number or "") if isinstance(node, Tell) else node.prompts[0]
+    return state, [Note(node.note, value)]
 
 
 def _is_complaint(node: Take, event: Recorded) -> bool:
@@ -364,10 +214,15 @@ def _whole(node: Spell, event: Spelled) -> bool:
 def _leave(state: FlowState, node: AnyNode, event: Event) -> tuple[FlowState, list[Note], str]:
     if _gone(event):
         return state, [], node.on_hangup
-    if _key(event) == EMERGENCY_KEY and EMERGENCY in state.menu and not state.urgent:
+    if _key(event) == EMERGENCY_KEY and _can_alarm(state):
         return replace(state, urgent=True), [Note("urgent", "1")], EMERGENCY
     label, edge = _way(state, node, event)
     return _along(state, edge, edge.counter or f"{state.node}:{label}")
+
+
+def _can_alarm(state: FlowState) -> bool:
+    """Whether the emergency key leads there still: once in a call, where the table has it."""
+    return EMERGENCY in state.menu and not state.urgent
 
 
 def _along(state: FlowState, edge: Go, counter: str) -> tuple[FlowState, list[Note], str]:
@@ -422,21 +277,30 @@ def _answered(node: AnyNode, event: Event) -> tuple[str, Go]:
 def _enter(state: FlowState, name: str) -> Step:
     state = replace(state, node=name)
     node = state.menu[name]
+    if isinstance(node, Take):
+        return _enter_take(state, node)
+    if isinstance(node, End):
+        return replace(state, outcome=node.outcome), (Finish(node.outcome, state.kept),)
+    if isinstance(node, Speak):
+        return _pass(state, node.then, Language(node.language))
+    way = _way_through(state, node)
+    return _pass(state, way) if way else (state, (_doing(state, node),))
+
+
+def _way_through(state: FlowState, node: AnyNode) -> Go | None:
+    """The way on from a place where there is nothing to do."""
     match node:
-        case Speak():
-            return _pass(state, node.then, Language(node.language))
         case Fork():
-            return _pass(state, node.yes if _known(state, node.on) else node.no)
-        case Take():
-            return _enter_take(state, node)
-        case Hear():
-            clip = Clip(node.clip, 1) if node.clip else state.kept
-            return (state, (Listen(clip),)) if clip else _pass(state, node.then)
-        case Tell():
-            return _enter_tell(state, node)
-        case End():
-            return replace(state, outcome=node.outcome), (Finish(node.outcome, state.kept),)
-    return state, (_doing(state, node),)
+            return node.yes if _known(state, node.on) else node.no
+        case Hear(clip="") if not state.kept:
+            return node.then
+        case Tell() if not state.number:
+            return node.without
+        case Relay() if not state.said:
+            return node.on_failure
+        case Connect() if not state.consent:  # the law: no conversation is recorded without it
+            return node.on_failure
+    return None
 
 
 def _pass(state: FlowState, edge: Go, *actions: Action) -> Step:
@@ -458,24 +322,44 @@ def _known(state: FlowState, what: str) -> bool:
 def _doing(state: FlowState, node: AnyNode) -> Action:
     match node:
         case Say():
-            return Play(node.prompts, _keys(node.interruptible))
+            return Play(node.prompts, _keys(state, node.interruptible))
+        case Relay():
+            return Play(state.said, _keys(state, node.interruptible))
         case Choose():
-            return Ask(node.prompts, "".join(node.keys), node.wait_s)
+            prompts = (*state.said, *node.prompts) if node.told else node.prompts
+            return Ask(prompts, "".join(node.keys), node.wait_s)
         case Spell():
             return Gather(node.prompts, node.most, node.wait_s)
         case Seek():
             return Lookup(state.slot("number"), state.slot("pin"))
-        case Relay():
-            return Play(state.said, _keys(node.interruptible))
+    return _doing_with_others(state, node)
+
+
+def _doing_with_others(state: FlowState, node: AnyNode) -> Action:
+    match node:
         case Connect():
             earlier = sum(name.startswith(f"{state.node}:") for name in state.used)
             return Bridge(node.to, node.wait_s, earlier + 1)
+        case Hear():
+            return Listen(Clip(node.clip, 1) if node.clip else state.kept or Clip("complaint", 1))
+        case Tell():
+            return _reading(state, node)
     raise TypeError(f"{type(node).__name__} has no action of its own")
 
 
-def _keys(interruptible: bool) -> str:
-    """A text that must be heard is cut short by the emergency key alone."""
-    return ANY_KEY if interruptible else EMERGENCY_KEY
+def _reading(state: FlowState, node: Tell) -> ReadNumber:
+    number = state.number or ""
+    prompts = number_prompts(node.intro, number)
+    if node.pin and state.pin:
+        prompts += ("pause", *number_prompts(node.pin, state.pin))
+    return ReadNumber(number, prompts, _keys(state, node.interruptible))
+
+
+def _keys(state: FlowState, interruptible: bool) -> str:
+    """A text that must be heard is cut short by the emergency key alone, and then only once."""
+    if interruptible:
+        return ANY_KEY
+    return EMERGENCY_KEY if _can_alarm(state) else ""
 
 
 def _enter_take(state: FlowState, node: Take) -> Step:
@@ -483,16 +367,8 @@ def _enter_take(state: FlowState, node: Take) -> Step:
         return _enter(state, "failed")
     clip = Clip(node.kind, state.takes.count(node.kind) + 1)
     state = replace(state, takes=(*state.takes, node.kind))
-    return state, (Play(("beep",), keys=""), Record(clip, node.max_s, node.silence_s))
-
-
-def _enter_tell(state: FlowState, node: Tell) -> Step:
-    if not state.number:
-        return _pass(state, node.without)
-    prompts = number_prompts(node.intro, state.number)
-    if node.pin and state.pin:
-        prompts += ("pause", *number_prompts(node.pin, state.pin))
-    return state, (ReadNumber(state.number, prompts, _keys(node.interruptible)),)
+    beep = Play(("beep",), _keys(state, interruptible=False))
+    return state, (beep, Record(clip, node.max_s, node.silence_s))
 
 
 def number_prompts(intro: str, number: str) -> tuple[str, ...]:

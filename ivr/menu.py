@@ -276,6 +276,7 @@ def _operator(limits: Limits) -> Menu:
             silence=Go("queue", limits.queue_rounds, otherwise="no_operator"),
             other=Go("queue", limits.queue_rounds, otherwise="no_operator"),
             wait_s=limits.menu_wait_s,
+            told=True,
             on_failure=Go("ask_complaint"),
         ),
         "call_back": Say(("call_back",), Go("served"), on_failure=Go("served")),

@@ -21,6 +21,7 @@ from ivr.nodes import (
     Take,
 )
 
+_USUAL = Limits()
 _ENDS: Menu = {
     "goodbye": Say(("goodbye",), Go("served"), on_failure=Go("served")),
     "served": End(Outcome.SERVED),
@@ -29,7 +30,7 @@ _ENDS: Menu = {
 }
 
 
-def build_officer_menu(limits: Limits = Limits()) -> Menu:
+def build_officer_menu(limits: Limits = _USUAL) -> Menu:
     """To an officer: PIN, what it is about, the citizen's voice, then one key.
 
     Note `officer`: accept, return, waiting or report (a clip of the kind `report` was recorded).
@@ -90,7 +91,7 @@ def build_officer_menu(limits: Limits = Limits()) -> Menu:
     }
 
 
-def build_closing_menu(limits: Limits = Limits()) -> Menu:
+def build_closing_menu(limits: Limits = _USUAL) -> Menu:
     """To a citizen: is it solved? Note `citizen`: solved or not_solved; without it the call
     says nothing, and the complaint stays unconfirmed.
 

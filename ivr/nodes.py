@@ -15,6 +15,10 @@ EMERGENCY_KEY = "*"  # the one key that is never part of a number, so it works e
 EMERGENCY = "emergency"  # where it leads, in a table that has such a place
 
 
+#: `hurried`: the line takes recordings only; `kept`: a complaint with speech exists.
+FACTS = ("caller_known", "hurried", "kept", "urgent")
+
+
 class Outcome(StrEnum):
     """How a call ended, as the flow saw it. What is on disk decides whether it is a complaint."""
 
@@ -61,13 +65,17 @@ class Say(Node):
 
 @dataclass(frozen=True)
 class Choose(Node):
-    """Speak and wait `wait_s` seconds for one of `keys`; silence and other keys lead on as well."""
+    """Speak and wait `wait_s` seconds for one of `keys`; silence and other keys lead on as well.
+
+    `told`: what the event before brought along (`Connected.said`) is spoken first.
+    """
 
     prompts: tuple[str, ...]
     keys: Mapping[str, Go]
     silence: Go
     other: Go
     wait_s: float
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Speak(Node):
 class Spell(Node):
     """Ask for `most` digits and keep them as `slot`; `#` or `wait_s` without a key ends them.
 
-    Fewer than `least` digits are none.
+    Fewer than `least` digits are none, and forget those that were given before.
     """
 
     slot: str
@@ -119,7 +127,7 @@ class Connect(Node):
     """Let the caller talk to somebody: `to` is emergency or operators.
 
     `wait_s` is how long to wait for an answer; the caller hears music. A key pressed meanwhile
-    leaves.
+    leaves. As the conversation is recorded, it fails where consent was not heard.
     """
 
     to: str
@@ -145,7 +153,7 @@ class Take(Node):
 
 @dataclass(frozen=True)
 class Hear(Node):
-    """Play the caller's own latest complaint back, or the clip named `clip`; a key cuts it short."""
+    """Play the caller's own latest complaint back, or the clip `clip`; a key cuts it short."""
 
     then: Go
     clip: str = ""
@@ -168,11 +176,7 @@ class Tell(Node):
 
 @dataclass(frozen=True)
 class Fork(Node):
-    """Go on by what is known about the call; takes no time.
-
-    `on`: `caller_known`; `hurried` (the line takes recordings only); `kept` (a complaint with
-    speech exists); `urgent`.
-    """
+    """Go on by what is known about the call, one of FACTS; takes no time."""
 
     on: str
     yes: Go
@@ -217,6 +221,11 @@ def mistakes(menu: Menu) -> list[str]:
         for name, node in menu.items()
         for edge in edges(node)
         if edge.at_most is not None and not edge.otherwise
+    ]
+    found += [
+        f"{name}: asks for {node.on!r}, which nobody knows"
+        for name, node in menu.items()
+        if isinstance(node, Fork) and node.on not in FACTS
     ]
     return found or _circles(menu)
 

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from ivr.numbers import is_valid
 
-KINDS = ("complaint", "name", "village", "report", "conversation")
+KINDS = ("complaint", "name", "village", "talk", "report")
 FALLBACK_TAKE = 9
 _CALL_ID = r"[A-Za-z0-9]{1,40}-[0-9]{1,20}\.[0-9]{1,20}"
 _CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)

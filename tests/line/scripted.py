@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from ivr.wav import duration
+
 HANGUP = "hang up"
 Answer = str | bytes | Callable[[str], str]
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -40,7 +42,7 @@ class ScriptedAsterisk:
         self._takes = list(takes or [])
         self._environment = environment
         self.call_id = call_id
-        self.variables = {"ADUAN_NUMBER": number, "PLAYBACKSTATUS": "SUCCESS"}
+        self.variables = {"ADUAN_NUMBER": number}
         self.commands: list[str] = []
 
     def __enter__(self) -> Self:
@@ -98,15 +100,16 @@ class ScriptedAsterisk:
             return f"200 result=1 ({found})" if found else "200 result=0"
         if command.startswith("STREAM FILE"):
             return "200 result=0 endpos=8000"
-        if command.startswith('EXEC "Record"'):
-            self._record(values[1])
+        if command.startswith("RECORD FILE"):
+            return self._record(values[0])
         return "200 result=0"
 
-    def _record(self, arguments: str) -> None:
+    def _record(self, stem: str) -> str:
         source = self._takes.pop(0) if self._takes else None
-        self.variables["RECORD_STATUS"] = "SILENCE" if source else "ERROR"
-        if source:
-            shutil.copyfile(source, arguments.split(",", maxsplit=1)[0])
+        if source is None:
+            return "200 result=-1 (writefile) endpos=0"
+        shutil.copyfile(source, f"{stem}.wav")
+        return f"200 result=0 (timeout) endpos={int(duration(source) * 8000)}"
 
     def applications(self) -> list[str]:
         """What was performed, in short: prompts by their names, recordings by their clips."""
@@ -115,12 +118,8 @@ class ScriptedAsterisk:
 
 def _short(command: str) -> str:
     values = _QUOTED.findall(command)
-    if command.startswith(("SET", "GET")):
+    verb = command.split(' "', maxsplit=1)[0]
+    if verb in {"SET VARIABLE", "GET VARIABLE", "NOOP"}:
         return ""
-    if command.startswith("WAIT"):
-        return f"wait {values[0]}"
-    names = [
-        Path(part.split(",")[0]).name for part in values[-1 if "EXEC" in command else 0].split("&")
-    ]
-    verb = values[0] if command.startswith("EXEC") else "stream"
-    return f"{verb} {'+'.join(names)}".replace(".wav", "")
+    word = {"STREAM FILE": "stream", "WAIT FOR DIGIT": "wait", "RECORD FILE": "record"}.get(verb)
+    return f"{word or verb.lower()} {Path(values[0]).name}"

@@ -17,7 +17,8 @@ import pytest
 from ivr.agi import CallerGone, Channel, UnsafeValue
 from ivr.asterisk import LineServer, LineSettings, serve
 from ivr.flow import Clip
-from ivr.menu import Go, Say, build_menu
+from ivr.menu import build_menu
+from ivr.nodes import Go, Say
 from ivr.numbers import make_number
 from ivr.prompts import PromptsMissing
 from ivr.speaking import write
@@ -80,27 +81,36 @@ def keys_of(spool: Spool) -> list[str]:
     return [event.key for event in spool.read(CALL).events]
 
 
+def streams(*prompts: str) -> list[str]:
+    return [f"stream {prompt}" for prompt in prompts]
+
+
 def test_a_caller_who_only_speaks(server: LineServer, spool: Spool) -> None:
     asterisk = called(server)
-    digits = "+".join(
-        f"pause+digit_{one}+digit_{two}" for one, two in zip(NUMBER[::2], NUMBER[1::2], strict=True)
-    )
-    again = [f"stream {part}" for part in f"number_again+{digits}".split("+")]
+    digits = [
+        part
+        for one, two in zip(NUMBER[::2], NUMBER[1::2], strict=True)
+        for part in ("pause", f"digit_{one}", f"digit_{two}")
+    ]
+    languages = ["language_id", "language_ban", "language_en"]
     assert asterisk.applications() == [
-        "Playback welcome_consent",
-        "stream ask_complaint",
-        "Playback beep",
-        f"Record {CALL}_complaint-1",
+        *streams("welcome", *languages),
+        "wait 2000",
+        *streams("welcome_consent", "menu"),
+        "wait 3000",
+        *["stream menu_again", "wait 2000"] * 2,
+        *streams("ask_complaint", "beep"),
+        f"record {CALL}_complaint-1",
         "stream review",
         "wait 4000",
-        "stream ask_name",
-        "Playback beep",
-        f"Record {CALL}_name-1",
-        "stream ask_village",
-        "Playback beep",
-        f"Record {CALL}_village-1",
-        f"Playback number_intro+{digits}",
-        *again,
+        *streams("ask_name", "beep"),
+        f"record {CALL}_name-1",
+        *streams("ask_village", "beep"),
+        f"record {CALL}_village-1",
+        *streams("number_intro", *digits),
+        *streams("number_again", *digits),
+        "stream repeat",
+        "wait 2000",
         "stream thanks",
     ]
     assert asterisk.variables["ADUAN_DONE"] == "1"
@@ -118,7 +128,7 @@ def test_consent_is_noted_before_the_first_recording(server: LineServer, spool: 
     asterisk = called(server)
     commands = asterisk.commands
     assert commands.index('SET VARIABLE "ADUAN_CONSENT" "1"') < next(
-        index for index, command in enumerate(commands) if "Record" in command
+        index for index, command in enumerate(commands) if "RECORD" in command
     )
     assert keys_of(spool).index("consent") < keys_of(spool).index("clip")
 
@@ -127,27 +137,27 @@ def test_every_step_renews_the_dead_man_s_switch_for_as_long_as_it_may_take(
     server: LineServer,
 ) -> None:
     commands = called(server).commands
-    longest = {"Playback": 14 + 9, "Record": 180 + 9, "STREAM": 14 + 9}
+    longest = {"RECORD": 180 + 9, "STREAM": 60 + 9, "WAIT": 60 + 9}
     allowed = 0
     for command in commands:
         if "TIMEOUT(absolute)" in command:
             allowed = int(command.split('"')[3])
         for word, seconds in longest.items():
             assert word not in command or 8 < allowed <= seconds
-    record = next(i for i, c in enumerate(commands) if c.startswith('EXEC "Record"'))
+    record = next(i for i, c in enumerate(commands) if c.startswith("RECORD FILE"))
     assert commands[record - 1] == 'SET VARIABLE "TIMEOUT(absolute)" "189"'
-    assert commands[record].endswith(',4,180,kqy"')
+    assert commands[record].endswith('"wav" "0123456789*#" "180000" "s=4"')
 
 
 def test_keys_lead_and_are_logged(server: LineServer, spool: Spool) -> None:
-    keys: list[Answer] = [f"200 result={ord(key)}" for key in "231"]
+    keys: list[Answer] = [f"200 result={ord(key)}" for key in "11231"]
     asterisk = called(server, {"WAIT FOR DIGIT": keys})
     performed = asterisk.applications()
     assert performed.count(f"stream {CALL}_complaint-1") == 1
-    assert f"Record {CALL}_complaint-2" in performed
+    assert f"record {CALL}_complaint-2" in performed
     assert asterisk.variables["ADUAN_CLIP"].endswith("_complaint-2.wav")
     events = [(e.key, e.value) for e in spool.read(CALL).events]
-    assert [value for key, value in events if key == "key"] == ["2", "3", "1"]
+    assert [value for key, value in events if key == "key"] == list("11231")
     assert spool.read(CALL).review == "accepted"
 
 
@@ -169,7 +179,7 @@ GONE: dict[str, Answer] = {
     "dead channel": "511 Command Not Permitted on a dead channel or intercept routine",
     "inline": b"HANGUP\n200 result=-1\n",
 }
-ACTING = ['EXEC "Playback"', "STREAM FILE", "WAIT FOR DIGIT"]
+ACTING = ["STREAM FILE", "WAIT FOR DIGIT"]
 ASKING = ["SET VARIABLE", "GET VARIABLE"]  # Asterisk answers these after a hang-up, too
 
 
@@ -193,7 +203,7 @@ def test_a_hang_up_while_recording_keeps_and_logs_the_take(
         spool.clip_path(CALL, "complaint", 1).write_bytes(SPEECH.read_bytes())
         return HANGUP
 
-    called(server, {'EXEC "Record"': [gone]})
+    called(server, {"RECORD FILE": [gone]})
     call = spool.read(CALL)
     assert (call.kept, len(call.clips)) == ("complaint-1", 1)
     assert ("clip_status", "HANGUP") in [(e.key, e.value) for e in call.events]
@@ -202,8 +212,7 @@ def test_a_hang_up_while_recording_keeps_and_logs_the_take(
 def test_a_hang_up_before_the_number_was_read_is_no_number_heard(
     server: LineServer, spool: Spool
 ) -> None:
-    played: list[Answer] = ["200 result=0"] * 4
-    asterisk = called(server, {'EXEC "Playback"': [*played, HANGUP]})
+    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/number_intro': [HANGUP]})
     assert "number_intro" in asterisk.applications()[-1]
     assert "number_heard" not in keys_of(spool)
 
@@ -219,8 +228,9 @@ def test_an_inline_hangup_does_not_shift_the_replies(server: LineServer, spool: 
 def test_a_consent_that_was_not_played_leaves_the_caller_to_the_fallback(
     server: LineServer,
 ) -> None:
-    asterisk = called(server, {'GET VARIABLE "PLAYBACKSTATUS"': ["200 result=1 (FAILED)"]})
-    assert asterisk.applications() == ["Playback welcome_consent"]
+    unheard = {f'STREAM FILE "{PROMPTS}/id/welcome_consent': ["200 result=0 endpos=0"]}
+    asterisk = called(server, dict(unheard))
+    assert asterisk.applications()[-1] == "stream welcome_consent"
     assert "ADUAN_CONSENT" not in asterisk.variables
     assert "ADUAN_DONE" not in asterisk.variables
 
@@ -236,18 +246,19 @@ def test_a_consent_that_was_not_played_leaves_the_caller_to_the_fallback(
         "999 what",
         "200 result=-2",
         b"\xff\xfe\n",
+        "100 result=0 Trying...\n510 Invalid or unknown command",
     ],
 )
 def test_an_answer_that_makes_no_sense_leaves_the_caller_to_the_fallback(
     server: LineServer, answer: Answer
 ) -> None:
-    asterisk = called(server, {'EXEC "Playback"': [answer]})
+    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/welcome_consent': [answer]})
     assert "ADUAN_DONE" not in asterisk.variables
 
 
 def test_a_full_disk_leaves_the_caller_to_the_fallback(server: LineServer, spool: Spool) -> None:
     asterisk = called(server, takes=[None])
-    assert asterisk.applications()[-1] == f"Record {CALL}_complaint-1"
+    assert asterisk.applications()[-1] == f"record {CALL}_complaint-1"
     assert "ADUAN_DONE" not in asterisk.variables
     assert ("failed", "no recording") in [(e.key, e.value) for e in spool.read(CALL).events]
 
@@ -260,7 +271,7 @@ def test_a_name_that_cannot_be_recorded_does_not_cost_the_number(server: LineSer
 def test_a_bug_of_ours_is_logged_and_leaves_the_caller_to_the_fallback(
     server: LineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ivr.asterisk.speech_seconds", lambda path: 1 / 0)
+    monkeypatch.setattr("ivr.performing.speech_seconds", lambda path: 1 / 0)
     asterisk = called(server)
     assert "ADUAN_DONE" not in asterisk.variables
     assert "ZeroDivisionError" in caplog.text
@@ -374,7 +385,7 @@ def test_stopping_waits_for_a_call_that_is_allowed_to_end(settings: LineSettings
         going.set()
         return "200 result=0"
 
-    answers: dict[str, list[Answer]] = {'EXEC "Playback"': [slowly]}
+    answers: dict[str, list[Answer]] = {"STREAM FILE": [slowly]}
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(called, running, answers)
         assert going.wait(5)

@@ -1,0 +1,230 @@
+"""Performs the flow's actions on one channel of Asterisk.
+
+Every step renews ``TIMEOUT(absolute)`` for as long as it may take, so that a hung driver is cut
+and the dialplan's fallback takes over. ADUAN_CONSENT and ADUAN_CLIP tell the fallback what the
+caller has been through already.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.agi import AgiFault, CallerGone, Channel, Recording
+from ivr.conduct import Performance
+from ivr.flow import (
+    Ask,
+    Bridge,
+    Clip,
+    Connected,
+    Event,
+    Failed,
+    Gather,
+    HungUp,
+    Listen,
+    Note,
+    Play,
+    Played,
+    Pressed,
+    ReadNumber,
+    Record,
+    Recorded,
+    Silence,
+    Spelled,
+)
+from ivr.nodes import ANY_KEY
+from ivr.prompts import PromptBook
+from ivr.speech import speech_seconds
+from ivr.spool import NotInSpool, Spool
+from ivr.waiting import WaitingRoom
+from ivr.wav import NotAWave, duration
+
+log = logging.getLogger("aduan24.line")
+
+CONTEXTS = {"emergency": "aduan-emergency", "operators": "aduan-operators"}
+_SHORT_BY_S = 0.1  # a file shorter than Asterisk says was cut by a full disk
+_LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is shorter
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a call is performed: its id, its files, what the line can say and to whom."""
+
+    call_id: str
+    spool: Spool
+    books: Mapping[str, PromptBook]
+    language: str
+    waiting: WaitingRoom
+
+
+class AsteriskLine:
+    """Performs actions on one channel. `ends` is a time of the monotonic clock."""
+
+    def __init__(self, channel: Channel, place: Place, ends: float) -> None:
+        self._channel, self._place, self._ends = channel, place, ends
+        self._book = place.books[place.language]
+        self._talks = 0
+
+    def speak(self, language: str) -> None:
+        """From here on in this language, if there is a book of it."""
+        self._book = self._place.books.get(language, self._book)
+
+    def noted(self, note: Note) -> None:
+        """Tell the dialplan's fallback what the caller has been through."""
+        try:
+            if note.key == "consent":
+                self._channel.set("ADUAN_CONSENT", 1)
+            elif note.key == "kept":
+                self._channel.set("ADUAN_CLIP", str(self._clip_path(_clip(note.value))))
+        except CallerGone:
+            log.debug("call %s: hung up before %s was told", self._place.call_id, note.key)
+
+    def perform(self, action: Performance) -> Event:
+        """One action on the channel; a hang-up and a refusal are events."""
+        if time.monotonic() > self._ends:
+            return Failed("the call is too long")
+        if not isinstance(action, Ask | Bridge):
+            self._place.waiting.leave(self._place.call_id)
+        try:
+            return self._perform(action)
+        except CallerGone:
+            return HungUp()
+        except (AgiFault, NotInSpool) as error:
+            log.error("call %s: %s", self._place.call_id, error)
+            return Failed(str(error))
+
+    def _perform(self, action: Performance) -> Event:
+        match action:
+            case Play(prompts, keys) | ReadNumber(_, prompts, keys):
+                return self._play(prompts, keys)
+            case Ask(prompts, _, timeout_s):
+                return self._ask(prompts, timeout_s)
+            case Gather():
+                return self._gather(action)
+            case Record():
+                return self._record(action)
+            case Listen(clip):
+                return self._listen(clip)
+            case Bridge():
+                return self._bridge(action)
+
+    # ------------------------------------------------------------ speaking
+
+    def _play(self, prompts: tuple[str, ...], keys: str) -> Event:
+        """A text that few keys may cut must be heard whole: else the caller was not told."""
+        seconds = self._book.seconds(prompts)
+        self._channel.allow(seconds)
+        stems = [self._book.stem(key) for key in prompts]
+        played = self._stream(stems, keys, seconds, whole=keys != ANY_KEY)
+        if isinstance(played, Failed):
+            return Failed(f"{'+'.join(prompts)} could not be played")
+        return played
+
+    def _stream(self, stems: Iterable[str], keys: str, seconds: float, *, whole: bool) -> Event:
+        heard = []
+        for stem in stems:
+            key, sound = self._channel.stream(stem, keys, seconds)
+            heard.append(sound)
+            if key:
+                return Played(key)
+        return Played() if (all(heard) if whole else any(heard)) else Failed("nothing was heard")
+
+    def _listen(self, clip: Clip) -> Event:
+        path = self._clip_path(clip)
+        try:
+            seconds = duration(path)
+        except (NotAWave, OSError) as error:
+            return Failed(str(error))
+        self._channel.allow(seconds)
+        return self._stream([str(path.with_suffix(""))], ANY_KEY, seconds, whole=True)
+
+    # ------------------------------------------------------------ keys
+
+    def _ask(self, prompts: tuple[str, ...], timeout_s: float) -> Event:
+        key = self._said_until_key(prompts, timeout_s) or self._channel.wait_for_key(timeout_s)
+        return Pressed(key) if key else Silence()
+
+    def _gather(self, action: Gather) -> Event:
+        digits, key = "", self._said_until_key(action.prompts, action.timeout_s)
+        while len(digits) < action.most:
+            key = key or self._next_key(action.timeout_s)
+            if not key or not key.isdecimal():
+                return Spelled(digits, key)
+            digits, key = digits + key, None
+        return Spelled(digits)
+
+    def _next_key(self, timeout_s: float) -> str | None:
+        self._channel.allow(timeout_s)
+        return self._channel.wait_for_key(timeout_s)
+
+    def _said_until_key(self, prompts: tuple[str, ...], then_s: float) -> str | None:
+        """Say the prompts, those that can be said; the key that cut them short."""
+        seconds = self._book.seconds(prompts) + then_s
+        self._channel.allow(seconds)
+        stems = [self._book.stem(key) for key in prompts]
+        played = self._stream(stems, ANY_KEY, seconds, whole=False)
+        return played.key if isinstance(played, Played) else None
+
+    # ------------------------------------------------------------ recording
+
+    def _record(self, action: Record) -> Event:
+        path = self._clip_path(action.clip)
+        self._channel.allow(action.max_s)
+        stem = str(path.with_suffix(""))
+        recording = self._channel.record(stem, ANY_KEY, action.max_s, action.silence_s)
+        return self._recorded(action, path, recording)
+
+    def _recorded(self, action: Record, path: Path, recording: Recording) -> Event:
+        gone = recording.ended_by == "hangup"
+        try:
+            seconds, speech = duration(path), speech_seconds(path)
+        except (NotAWave, OSError) as error:
+            log.error("call %s: clip %s: %s", self._place.call_id, action.clip, error)
+            return HungUp() if gone else Failed("no recording")
+        if not gone and seconds < recording.seconds - _SHORT_BY_S:
+            return Failed("the recording is not whole on the disk")
+        ended_by = recording.ended_by
+        if ended_by == "time":
+            ended_by = "timeout" if seconds > action.max_s - 1 else "silence"
+        return Recorded(action.clip, seconds, speech, ended_by, recording.key)
+
+    # ------------------------------------------------------------ other people
+
+    def _bridge(self, action: Bridge) -> Event:
+        """The dialplan dials, plays music and records; it says how it went in two variables."""
+        began = time.monotonic()
+        call_id, waiting = self._place.call_id, self._place.waiting
+        waited = waiting.join(call_id) if action.to == "operators" else 0.0
+        self._talks += 1
+        self._channel.gosub(
+            CONTEXTS[action.to],
+            self._talks,
+            int(action.wait_s),
+            int(waited),
+            seconds=action.wait_s + _LONGEST_TALK_S,
+        )
+        self._ends += time.monotonic() - began
+        how, key = self._channel.get("ADUAN_BRIDGE"), self._channel.get("ADUAN_KEY")
+        if how == "talked":
+            waiting.answered(call_id, waited + self._held_s())
+            return Connected(talked=True)
+        if how != "nobody":
+            return Failed(f"{action.to}: nobody can answer")
+        said = waiting.said(call_id) if action.to == "operators" else ()
+        return Connected(talked=False, key=key if key in tuple(ANY_KEY) else None, said=said)
+
+    def _held_s(self) -> float:
+        """How long the queue held the caller in its last round."""
+        held = self._channel.get("QEHOLDTIME")
+        return float(held) if held.isdecimal() else 0.0
+
+    def _clip_path(self, clip: Clip) -> Path:
+        return self._place.spool.clip_path(self._place.call_id, clip.kind, clip.take)
+
+
+def _clip(text: str) -> Clip:
+    kind, _, take = text.rpartition("-")
+    return Clip(kind, int(take))
