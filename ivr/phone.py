@@ -22,7 +22,7 @@ from typing import Protocol, TextIO
 import numpy as np
 import soundfile
 
-from ivr.conduct import Inquiry, Log, Performance, conduct, nobody_asks
+from ivr.conduct import CONSENT, Inquiry, Log, Performance, conduct, nobody_asks
 from ivr.flow import (
     Ask,
     Bridge,
@@ -262,7 +262,7 @@ def run_phone(
     )
     sidecar = open_sidecar(folder, call_id, started)
     phone = Phone(caller, folder, call_id, out, retention_days)
-    consent = text_hash(phone.texts["welcome_consent"])[:12]
+    consent = text_hash(phone.texts[CONSENT])[:12]
     try:
         finish = conduct(phone, sidecar, menu or build_menu(), started, consent, inquiry)
         print(f"({call_id}: {finish.outcome})", file=out)

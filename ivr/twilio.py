@@ -244,7 +244,7 @@ def _add_dial(answer: verbs.VoiceResponse, action: Bridge, here: _Here) -> None:
         action=here.next(),
         timeout=math.ceil(action.wait_s),
         record="record-from-answer",
-        recording_status_callback=here.where.recording(Clip("conversation", action.round)),
+        recording_status_callback=here.where.recording(Clip("talk", here.standing.talks + 1)),
     )
     (dial.sip if person.startswith("sip:") else dial.number)(person)
     answer.append(dial)

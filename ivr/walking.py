@@ -14,6 +14,7 @@ from typing import Any
 from ivr.conduct import Inquiry, Log, Performance, conduct
 from ivr.flow import (
     Action,
+    Bridge,
     Clip,
     Connected,
     Event,
@@ -82,11 +83,13 @@ def event_from(kept: Mapping[str, Any]) -> Event:
 class Standing:
     """What is to be performed now, or how the call ended.
 
-    `step` counts the events so far; `learnt` are those that this walk has added (inquiries).
+    `step` counts the events so far and `talks` the connections before this one; `learnt` are
+    the events that this walk has added (inquiries).
     """
 
     step: int
     language: str
+    talks: int = 0
     actions: tuple[Performance, ...] = ()
     finish: Finish | None = None
     learnt: tuple[Event, ...] = ()
@@ -104,6 +107,7 @@ class _Walk:
     left: deque[Event]
     inquiry: Inquiry
     taken: int = 0
+    talks: int = 0
     language: str = "id"
     learnt: list[Event] = field(default_factory=list)
 
@@ -116,6 +120,7 @@ class _Walk:
         if not self.left:
             return None
         self.taken += 1
+        self.talks += isinstance(last, Bridge)
         return self.left.popleft()
 
     def standing(self, actions: Sequence[Action]) -> Standing:
@@ -123,7 +128,7 @@ class _Walk:
         finish = last if isinstance(last, Finish) else None
         todo = () if finish else tuple(a for a in actions if not isinstance(a, Note | Language))
         learnt = tuple(self.learnt)
-        return Standing(self.taken, self.language, todo, finish, learnt)  # type: ignore[arg-type]
+        return Standing(self.taken, self.language, self.talks, todo, finish, learnt)  # type: ignore[arg-type]
 
 
 def walk(menu: Menu, started: Started, events: Iterable[Event], inquiry: Inquiry) -> Standing:
