@@ -109,6 +109,24 @@ class Recording(Section):
     silent_below_seconds: float = Field(default=0.5, ge=0.1, le=5)
 
 
+class TwilioCalls(Section):
+    """Calls that come in through Twilio, with the account of notices.twilio.
+
+    `emergency` and `operators` are who is called when a caller asks for them. `recording_hosts`
+    are the hosts to which Twilio may send us for audio.
+    """
+
+    emergency: Phone | None = None
+    operators: Phone | None = None
+    recording_hosts: tuple[str, ...] = (
+        "*.twilio.com",
+        "*.twiliocdn.com",
+        "s3.amazonaws.com",
+        "*.s3.amazonaws.com",
+        "s3-*.amazonaws.com",
+    )
+
+
 class Line(Section):
     """The telephone line."""
 
@@ -124,6 +142,7 @@ class Line(Section):
     numbers_reserved: int = Field(default=5000, ge=10, le=100_000)
     recording: Recording = Recording()
     trunk: Trunk | None = None
+    twilio: TwilioCalls | None = None
 
 
 class Web(Section):

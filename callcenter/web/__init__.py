@@ -21,10 +21,11 @@ from callcenter.web import (
     screen,
     security,
     tickets,
+    twilio,
 )
 from callcenter.wiring import Wiring
 
-_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer)
+_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, twilio)
 
 
 def create_app(wiring: Wiring) -> Flask:

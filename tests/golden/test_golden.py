@@ -14,11 +14,12 @@ from ivr.menu import Limits, build_menu
 from ivr.menu_out import build_closing_menu, build_officer_menu
 from tests.golden.performers import Performer, phone, places, pure
 from tests.golden.script import TRANSCRIPTS, Script, Telling, WrongLine, all_scripts
+from tests.golden.twilio import twilio
 
 SCRIPTS = all_scripts()
 NAMES = [script.name for script in SCRIPTS]
 #: Performers of every script, by name. `ivr.asterisk` joins by `tests.golden.exchange`.
-PERFORMERS: dict[str, Performer] = {"flow": pure, "phone": phone}
+PERFORMERS: dict[str, Performer] = {"flow": pure, "phone": phone, "twilio": twilio}
 #: Reached only when the exchange cannot play: no script of a caller leads there.
 UNREACHABLE = {"failed"}
 

@@ -45,6 +45,11 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "officer.act": ("POST", "/p/{k}/accept", PUBLIC),
     "officer.clip": ("GET", "/p/{k}/recordings/{r}.wav", PUBLIC),
     "officer.photo": ("GET", "/p/{k}/photos/1.jpg", PUBLIC),
+    "twilio.voice": ("POST", "/twilio/voice", PUBLIC),  # no calls by Twilio: 404
+    "twilio.status": ("POST", "/twilio/status", PUBLIC),
+    "twilio.recording": ("POST", "/twilio/recording", PUBLIC),
+    "twilio.prompt": ("GET", "/twilio/prompts/id/thanks.wav", PUBLIC),
+    "twilio.clip": ("GET", "/twilio/clips/x.wav", PUBLIC),
 }
 
 
