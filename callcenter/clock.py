@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
+from callcenter.importing import importing
 from callcenter.services import closing, delivery, escalation, notices, tickets
 from callcenter.services.batch import named
 from callcenter.services.rules import Rules
@@ -99,6 +100,6 @@ class Turns:
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     turns = Turns(duties(wiring.store, wiring.postman, wiring.rules))
-    with Heart(wiring.store, "clock"):
+    with Heart(wiring.store, "clock"), importing(wiring):
         while not stop.is_set():
             stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

@@ -17,6 +17,7 @@ from callcenter.web import (
     inbox,
     messages,
     officer,
+    phone,
     recordings,
     screen,
     security,
@@ -25,7 +26,7 @@ from callcenter.web import (
 )
 from callcenter.wiring import Wiring
 
-_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, twilio)
+_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, phone, twilio)
 
 
 def create_app(wiring: Wiring) -> Flask:

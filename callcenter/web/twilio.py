@@ -7,7 +7,6 @@ signature holds no time, so each request is harmless when it is repeated.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -21,14 +20,12 @@ from callcenter.web import files
 from callcenter.web.access import PUBLIC, needs
 from callcenter.web.context import now, stop_reading, wiring
 from callcenter.web.security import csrf
-from ivr.menu import LANGUAGES
 
 door = Blueprint("twilio", __name__, url_prefix="/twilio")
 csrf.exempt(door)  # Twilio's signature takes the token's place
 
 _MOST_BYTES = 8 * 1024
 _MOST_STEPS = 10_000
-_PROMPT = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _A_DAY = "public, max-age=86400"
 View = Callable[..., Any]
 
@@ -120,12 +117,7 @@ def recording() -> tuple[str, int]:
 def prompt(language: str, key: str) -> Response:
     """What the line says, in a language that has it; prompts hold nothing personal."""
     _line()
-    if language not in LANGUAGES.values() or not _PROMPT.fullmatch(key):
-        abort(404)
-    folder = wiring().config.storage.recordings / "prompts"
-    chosen = language if (folder / language / f"{key}.wav").is_file() else "id"
-    response = files.send(folder, f"{chosen}/{key}.wav", sha256="", media_type="audio/wav")
-    del response.headers["ETag"]
+    response = files.send_prompt(wiring().config.storage.recordings / "prompts", language, key)
     response.headers["Cache-Control"] = _A_DAY
     return response
 

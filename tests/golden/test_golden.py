@@ -12,14 +12,28 @@ import pytest
 
 from ivr.menu import Limits, build_menu
 from ivr.menu_out import build_closing_menu, build_officer_menu
+from tests.golden.exchange import fastagi
 from tests.golden.performers import Performer, phone, places, pure
 from tests.golden.script import TRANSCRIPTS, Script, Telling, WrongLine, all_scripts
 from tests.golden.twilio import twilio
 
 SCRIPTS = all_scripts()
 NAMES = [script.name for script in SCRIPTS]
-#: Performers of every script, by name. `ivr.asterisk` joins by `tests.golden.exchange`.
-PERFORMERS: dict[str, Performer] = {"flow": pure, "phone": phone, "twilio": twilio}
+#: Performers of every script, by name.
+PERFORMERS: dict[str, Performer] = {
+    "flow": pure,
+    "phone": phone,
+    "twilio": twilio,
+    "exchange": fastagi,
+}
+#: What a performer cannot tell yet: the exchange has no citizen's clip to play to an officer.
+LEFT_OUT = {("exchange", "officer")}
+CALLS = [
+    pytest.param(script, name, id=f"{script.name}-{name}")
+    for script in SCRIPTS
+    for name in PERFORMERS
+    if (name, script.table) not in LEFT_OUT
+]
 #: Reached only when the exchange cannot play: no script of a caller leads there.
 UNREACHABLE = {"failed"}
 
@@ -31,16 +45,14 @@ def committed(script: Script) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("performer", PERFORMERS)
-@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+@pytest.mark.parametrize(("script", "performer"), CALLS)
 def test_the_conversation_is_the_committed_one(
     script: Script, performer: str, tmp_path: Path
 ) -> None:
     assert PERFORMERS[performer](script, tmp_path) == committed(script)
 
 
-@pytest.mark.parametrize("performer", sorted(set(PERFORMERS) - {"flow"}))
-@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+@pytest.mark.parametrize(("script", "performer"), [c for c in CALLS if c.values[1] != "flow"])
 def test_a_hang_up_at_any_moment_ends_it_alike(
     script: Script, performer: str, tmp_path: Path
 ) -> None:
