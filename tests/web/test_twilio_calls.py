@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +25,7 @@ from twilio.request_validator import RequestValidator
 from callcenter.gateways.channel import TransportError
 from callcenter.gateways.download import Downloader, open_public, public_address
 from callcenter.gateways.twilio_recordings import TwilioRecordings
+from callcenter.importing import importing, turn
 from callcenter.services.twilio_recordings import collect, end_forgotten, reconcile
 from callcenter.store.models import Base, TwilioCall, TwilioRecording
 from callcenter.web import create_app
@@ -590,3 +592,38 @@ def test_no_number_and_no_token_stands_in_a_log(
     written = json.dumps([record.getMessage() for record in caplog.records])
     assert "81234567890" not in written
     assert TOKEN not in written
+
+
+# ---------------------------------------------------------------- by itself
+
+
+def test_a_round_of_the_import_brings_everything_home(
+    wired: Wiring, account: FakeRecordings
+) -> None:
+    call_sid = sid("CA")
+    account.keep(sid("RE"), call_sid, SPEECH)
+    account.know(call_sid)
+    now = datetime.now(UTC)
+    turn(wired, now, look=False)
+    assert wired.spool.ready() == []
+    turn(wired, now + LATER, look=True)
+    assert [call.mode for call in wired.spool.ready()] == ["twilio-fallback"]
+
+
+def test_a_round_that_fails_is_logged_without_a_number_and_tried_again(
+    wired: Wiring, account: FakeRecordings, caplog: pytest.LogCaptureFixture
+) -> None:
+    account.status = 503
+    turn(wired, datetime.now(UTC), look=True)
+    assert "recordings at Twilio: TransportError" in caplog.text
+    account.status = 200
+    caplog.clear()
+    turn(wired, datetime.now(UTC), look=True)
+    assert caplog.text == ""
+
+
+def test_without_calls_through_twilio_nothing_is_imported(tmp_path: Path) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with importing(build(folder)):
+        assert "twilio" not in [thread.name for thread in threading.enumerate()]
