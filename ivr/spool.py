@@ -13,6 +13,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from ivr.numbers import is_valid
 
 KINDS = ("complaint", "name", "village", "talk", "report")
 FALLBACK_TAKE = 9
-_CALL_ID = r"[A-Za-z0-9]{1,40}-[0-9]{1,20}\.[0-9]{1,20}"
+_CALL_ID = r"[A-Za-z0-9]{1,32}-[0-9]{1,12}\.[0-9]{1,12}"
 _CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)
 _CLIP = re.compile(rf"({_CALL_ID})_({'|'.join(KINDS)})-([1-9][0-9]{{0,2}})\.wav", re.ASCII)
 _KEY = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
@@ -189,22 +190,25 @@ class Spool:
         return [call for call in self._calls() if call.ended_at]
 
     def orphans(
-        self, now: datetime, live: Collection[str] | None, max_age_s: float
+        self, now: datetime, live: Collection[str] | None, max_age_s: float, node: str = ""
     ) -> list[SpooledCall]:
         """The calls that will never say that they ended.
 
         `live` are the ids of the channels that exist (None: nobody knows, so only age counts);
-        a call that started less than 5 s ago may have its channel still to come.
+        a call that started less than 5 s ago may have its channel still to come. With `node`
+        they are that node's channels, and other calls (the test phone's) have only their age.
         """
-        young, old = now - timedelta(seconds=5), now - timedelta(seconds=max_age_s)
+        young, old = now - timedelta(seconds=5), timedelta(seconds=max_age_s)
+
+        def gone(call: SpooledCall) -> bool:
+            told = live is not None and (not node or call.call_id.startswith(f"{node}-"))
+            return told and call.call_id not in (live or ()) and call.started_at < young
+
         return [
             call
             for call in self._calls()
             if not call.ended_at
-            and (
-                call.started_at < old
-                or (live is not None and call.call_id not in live and call.started_at < young)
-            )
+            and (gone(call) or abs(now - call.started_at) > old)  # the future: the clock was wrong
         ]
 
     def adoptable(self, now: datetime, min_age_s: float = 60) -> list[SpooledCall]:
@@ -272,10 +276,11 @@ class Spool:
         """Move a bad file aside, with ``<name>.reason`` beside it; returns its new place.
 
         Nothing in quarantine is ever overwritten, and nothing is deleted. A link is moved as a
-        link, never followed.
+        link, never followed. On a full disk the file is moved without its reason.
         """
         target = _free(self.quarantine_folder / path.name)
-        target.with_name(target.name + ".reason").write_text(reason + "\n", encoding="utf-8")
+        with suppress(OSError):
+            target.with_name(target.name + ".reason").write_text(reason + "\n", encoding="utf-8")
         shutil.move(path, target)
         return target
 
@@ -370,5 +375,14 @@ def _epoch(text: str, clips: list[SpooledClip]) -> datetime:
     """When a call without a readable sidecar began: its id says so, else its oldest clip."""
     seconds = float(text.partition(".")[0])
     if not 0 < seconds < _LATEST:
-        seconds = min((c.path.stat().st_mtime for c in clips if c.path.exists()), default=0.0)
+        seconds = min((_changed_at(clip.path) for clip in clips), default=0.0)
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _changed_at(path: Path) -> float:
+    """When a file was last written, epoch seconds; 0 for nonsense, or if it is gone by now."""
+    try:
+        seconds = path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    return seconds if 0 < seconds < _LATEST else 0.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from callcenter.gateways.asterisk import command, control, render
 from callcenter.gateways.parts import PartsError, read_parts
 from callcenter.instance import Port, taken_ports
 from callcenter.services import accounts, directory, numbers
+from callcenter.spoken_names import extra_texts
 from callcenter.store.migrate import upgrade
 from callcenter.store.models import Call, User
 from callcenter.store.session import Store, make_engine
@@ -29,7 +29,6 @@ from callcenter.wiring import Wiring
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES = (
     ("operator", "Operator Contoh", Role.OPERATOR, None),
     ("supervisor", "Supervisor Contoh", Role.SUPERVISOR, None),
@@ -65,7 +64,7 @@ def prepare(config: Config, tell: Tell) -> Prepared:
     if mistakes := taken_ports(_ports(config)):
         raise ConfigError(mistakes)
     _make_folders(config)
-    _bring_prompts(config, tell)
+    bring_prompts(config, tell)
     engine = make_engine(config.storage.database)
     upgrade(engine)
     store = Store(engine)
@@ -100,26 +99,28 @@ def _make_folders(config: Config) -> None:
         (config.storage.recordings / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _bring_prompts(config: Config, tell: Tell) -> None:
-    """The shipped sound files into a new recordings folder; another retention is spoken anew."""
+def bring_prompts(config: Config, tell: Tell) -> None:
+    """The shipped sounds; then what only this deployment says is spoken, names above all.
+
+    Nothing is done where everything is right. Without espeak-ng the line goes on with what there
+    is: an agency whose name has no sound is not named to a caller.
+    """
     from ivr import prompts
 
-    folder = config.storage.recordings / "prompts"
-    shipped = PROJECT / "recordings/prompts"
-    if not (folder / "manifest.json").exists() and shipped.is_dir():
-        shutil.copytree(shipped, folder, dirs_exist_ok=True)
-    days = config.storage.retention_days
-    if not prompts.check(folder, "id", days):
+    folder, days = config.storage.recordings / "prompts", config.storage.retention_days
+    names = extra_texts(config)
+    prompts.bring(prompts.SHIPPED, folder, days)
+    if not prompts.check_all(folder, days, extra=names):
         return
-    from ivr.prompt_making import make
+    from ivr.prompt_making import make_all
     from ivr.speaking import SpeechUnavailable
 
     try:
-        for key in make(folder, "id", days):
-            tell(f"prompt {key} is spoken anew")
+        made = make_all(folder, days, extra=names)
+        tell(f"{len(made)} prompts are spoken anew: {', '.join(made)}")
     except SpeechUnavailable as error:
         tell(f"prompts: {error}")
-    for problem in prompts.check(folder, "id", days):
+    for problem in prompts.check_all(folder, days, extra=names):
         tell(f"prompts: {problem}")
 
 

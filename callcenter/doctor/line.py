@@ -12,10 +12,12 @@ from callcenter.gateways import sip_probe
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.parts import PartsError, read_parts
 from callcenter.services import numbers
+from callcenter.spoken_names import extra_texts
 from ivr import prompts
 
 _PATIENCE = 2.0
 _FEW = 200
+_NAMED = 5  # of what callers can do without
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -35,11 +37,17 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _prompts(config: Config) -> Iterator[Finding]:
-    folder = config.storage.recordings / "prompts"
-    problems = prompts.check(folder, "id", config.storage.retention_days)
+    folder, days = config.storage.recordings / "prompts", config.storage.retention_days
+    problems = prompts.check(folder, prompts.MAIN, days)
     for problem in problems:
         yield failed("prompts", problem, "")
-    if not problems:
+    others = prompts.check_all(folder, days, extra=extra_texts(config))
+    lesser = [line for line in others if line not in problems]
+    for line in lesser[:_NAMED]:
+        yield warned("prompts", line, "aduan24 up; or record it in the console")
+    if len(lesser) > _NAMED:
+        yield warned("prompts", f"and {len(lesser) - _NAMED} more", "aduan24 up")
+    if not problems and not lesser:
         yield fine("prompts", "all are there and say what the table says")
 
 

@@ -41,6 +41,7 @@ _MAY: dict[str, frozenset[Role]] = {
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "try_line": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    "edit_prompts": frozenset({Role.ADMINISTRATOR}),
     "see_audit": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
 }
 

@@ -93,9 +93,11 @@ def step_at(step: Step, times: TicketTimes) -> datetime | None:
 
 
 def needless(step: Step, times: TicketTimes) -> bool:
-    """Whether what the step presses for has happened, or the ticket has ended."""
-    if times.ended_at is not None:
-        return True
+    """Whether what the step presses for has happened, or the ticket has ended.
+
+    A missed window is a fact, not a reminder: what happens after it does not undo it, even if
+    nobody had time to take the step before.
+    """
     accepted = times.accepted_at or times.answered_at
     done = {
         Until.ACCEPTED: accepted,
@@ -103,7 +105,11 @@ def needless(step: Step, times: TicketTimes) -> bool:
         Until.REPORTED: times.reported_at,
         Until.NEVER: None,
     }
-    return done[step.until] is not None
+    reasons = [moment for moment in (done[step.until], times.ended_at) if moment is not None]
+    at = step_at(step, times)
+    if step.missed and at is not None:
+        return any(moment < at for moment in reasons)
+    return bool(reasons)
 
 
 @dataclass(frozen=True, slots=True)

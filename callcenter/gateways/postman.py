@@ -29,7 +29,8 @@ SEND, ASK = "callcenter.jobs.send_notice", "callcenter.jobs.ask_arrival"
 #: A letter is not posted again while one with the same id waits; after so many seconds it is,
 #: because the worker that took it may be dead. The claim in the database makes that harmless.
 _SAME_LETTER_S = 15
-_JOB_S = 60
+#: A job ends before its notice's lease does: nobody sends what another worker holds.
+_JOB_S = 40
 _QUICK_S = 1.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timedelta
 
@@ -18,7 +19,7 @@ from callcenter.store.models import Agency, SignInAttempt, User
 _HASHER = PasswordHasher()
 #: Verified for unknown names too, so that the answer takes as long (no list of users by timing).
 _DUMMY = _HASHER.hash("nobody has this password")
-_USERNAME = re.compile(r"^[a-z][a-z0-9._-]{1,39}$")
+_USERNAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 
 #: More failures than this within the span, by name or by address, and a wait is asked for.
 _FREE_TRIES = {"username": 5, "address": 20}
@@ -54,7 +55,7 @@ def add_user(
     agency_key: str | None = None,
 ) -> User:
     """A new sign-in; Refused names the field that is not acceptable."""
-    if not _USERNAME.match(username):
+    if not _USERNAME.fullmatch(username):
         raise Refused("username", "Nama pengguna: huruf kecil, angka, titik; 2 sampai 40 tanda.")
     if session.scalar(select(User).where(User.username == username)):
         raise Refused("username", f"Nama pengguna {username} sudah ada; pilih nama lain.")
@@ -104,7 +105,7 @@ def wait_seconds(session: Session, username: str, address: str, now: datetime) -
         extra = failures - _FREE_TRIES[column]
         if extra >= 0 and latest is not None:
             pause = timedelta(seconds=min(30 * 2**extra, _SPAN.total_seconds()))
-            waits.append(int((latest + pause - now).total_seconds()))
+            waits.append(math.ceil((latest + pause - now).total_seconds()))
     return max(waits)
 
 
@@ -112,7 +113,7 @@ def check_sign_in(
     session: Session, *, username: str, password: str, address: str, now: datetime
 ) -> User | ServiceError:
     """The user, or why not. Returns its refusal: the failed try must be committed, not undone."""
-    name = username[:60]
+    name = "".join(c for c in username if c.isprintable())[:60]  # no database keeps all signs
     if wait := wait_seconds(session, name, address, now):
         return SignInThrottled(wait)
     user = session.scalar(select(User).where(User.username == name, User.active))
@@ -149,5 +150,5 @@ def _hashed(password: str) -> str:
 def _verified(stored: str, password: str) -> bool:
     try:
         return _HASHER.verify(stored, password)
-    except (Argon2Error, InvalidHashError):
+    except (Argon2Error, InvalidHashError, UnicodeEncodeError):
         return False

@@ -5,6 +5,7 @@ Handled is not closed: every report must have reached its head first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -13,16 +14,19 @@ from sqlalchemy.orm import Session
 from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, all_reported
 from callcenter.domain.ticket import TicketState
 from callcenter.services import escalation, history
-from callcenter.services.errors import NotFound, Refused
+from callcenter.services.batch import one_by_one
+from callcenter.services.desk import hold
+from callcenter.services.errors import Refused
 from callcenter.services.rules import Rules
-from callcenter.store.models import Complaint
+from callcenter.store.models import Complaint, Ticket
 
 _BATCH = 100
 
 
 def asked(session: Session, complaint_id: int, *, actor: str, now: datetime) -> Complaint:
     """The citizen was asked whether it is solved; from now on their silence counts."""
-    complaint = _answered(session, complaint_id)
+    complaint = hold(session, complaint_id)
+    _check_answered(complaint)
     complaint.asked_at = now
     history.note(session, complaint.id, "asked", actor=actor, now=now)
     return complaint
@@ -37,13 +41,21 @@ def word(
     now: datetime,
     rules: Rules,
 ) -> Complaint:
-    """What the citizen says. A no reopens; a yes closes as soon as every report has arrived."""
-    complaint = _answered(session, complaint_id)
+    """What the citizen says. A yes closes as soon as every report has arrived.
+
+    A no reopens, whenever it comes: a complaint that was closed in silence is not finished yet.
+    """
+    if outcome not in (Outcome.SOLVED, Outcome.NOT_SOLVED):
+        raise Refused("outcome", "Pilih selesai atau belum selesai.")  # silence is the clock's
+    complaint = hold(session, complaint_id)
+    late_no = outcome is Outcome.NOT_SOLVED and complaint.state is ComplaintState.CLOSED
+    if not late_no:
+        _check_answered(complaint)
     complaint.outcome = outcome
     history.note(session, complaint.id, "word", actor=actor, now=now, why=outcome.value)
     if outcome is Outcome.NOT_SOLVED:
         history.advance_complaint(session, complaint, "reopen", actor=actor, now=now)
-        complaint.asked_at = None
+        complaint.asked_at = complaint.closed_at = None
     else:
         complaint.asked_at = complaint.asked_at or now
         settle(session, complaint, actor=actor, now=now, rules=rules)
@@ -68,23 +80,24 @@ def close_due(session: Session, *, now: datetime, rules: Rules) -> int:
             Complaint.asked_at <= now - rules.closing_after,
         )
         .order_by(Complaint.id)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     ).all()
     ripe = [complaint for complaint in silent if _ripe(complaint)][:_BATCH]
-    for complaint in ripe:
-        complaint.outcome = Outcome.UNCONFIRMED
-        _close(session, complaint, actor="clock", now=now, rules=rules)
-    return len(ripe)
+    open_still = one_by_one(
+        session, "closing a complaint", ripe, lambda c: _give_up(session, c, now=now, rules=rules)
+    )
+    return len(ripe) - len(open_still)
 
 
-def _answered(session: Session, complaint_id: int) -> Complaint:
-    complaint = session.get(Complaint, complaint_id, with_for_update=True)
-    if complaint is None:
-        raise NotFound("Aduan ini tidak ada.")
+def _give_up(session: Session, complaint: Complaint, *, now: datetime, rules: Rules) -> None:
+    complaint.outcome = Outcome.UNCONFIRMED
+    _close(session, complaint, actor="clock", now=now, rules=rules)
+
+
+def _check_answered(complaint: Complaint) -> None:
     answered = all_answered([t.state for t in complaint.tickets])
     if complaint.state is not ComplaintState.ANSWERED or not answered:
         raise Refused("state", "Belum semua instansi menanggapi aduan ini.")
-    return complaint
 
 
 def _ripe(complaint: Complaint) -> bool:
@@ -95,7 +108,7 @@ def _ripe(complaint: Complaint) -> bool:
 def _close(
     session: Session, complaint: Complaint, *, actor: str, now: datetime, rules: Rules
 ) -> None:
-    for ticket in complaint.tickets:
+    for ticket in _held(session, complaint):
         if ticket.state is TicketState.REPORTED:
             history.advance_ticket(session, ticket, "close", actor=actor, now=now)
             ticket.closed_at = now
@@ -103,3 +116,14 @@ def _close(
     why = complaint.outcome.value if complaint.outcome else ""
     history.advance_complaint(session, complaint, "close", actor=actor, now=now, why=why)
     complaint.closed_at = now
+
+
+def _held(session: Session, complaint: Complaint) -> Sequence[Ticket]:
+    """The tickets, locked and as they are now: the clock takes steps without the complaint."""
+    return session.scalars(
+        select(Ticket)
+        .where(Ticket.complaint_id == complaint.id)
+        .order_by(Ticket.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    ).all()

@@ -7,21 +7,25 @@ is looked up at the provider before anything is sent again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, true, update
 from sqlalchemy.orm import Session
 
 from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, TransportError
 from callcenter.services import reports
+from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
 from callcenter.services.notices import is_due
 from callcenter.services.rules import Rules
 from callcenter.store.models import Notice, NoticeAttempt, Person
-from callcenter.store.session import Store
+from callcenter.store.session import Store, post_after_commit
+
+log = logging.getLogger("aduan24.delivery")
 
 #: After so many tries on one channel without success the next channel is tried.
 TRIES_PER_CHANNEL = 5
@@ -39,7 +43,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A notice in this worker's hands. `doubtful_since`: an earlier attempt may have arrived."""
+    """A notice in this worker's hands.
+
+    `doubtful_since`: an earlier attempt may have arrived, look first. `only_look`: this way is
+    used up; when nothing is found, the next way is tried.
+    """
 
     notice_id: int
     fence: int
@@ -47,6 +55,7 @@ class Claim:
     channel: str
     message: Outgoing
     doubtful_since: datetime | None = None
+    only_look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,8 @@ def claim_notice(
         return None
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
-    doubtful = next((a for a in reversed(attempts) if not a.result), None)
+    # The oldest: a worker that died while it looked sent nothing, the one before it may have.
+    doubtful = next((a for a in attempts if not a.result), None)
     address = _address(notice.person, carriers.channels, attempts, doubtful)
     if address is None:
         _give_up(notice)
@@ -107,9 +117,15 @@ def claim_notice(
     )
     session.add(written)
     session.flush()
-    message = _message(notice, to, carriers.links)
-    since = doubtful.started_at if doubtful else None
-    return Claim(notice.id, notice.fence, written.id, channel, message, since)
+    return Claim(
+        notice.id,
+        notice.fence,
+        written.id,
+        channel,
+        _message(notice, to, carriers.links),
+        doubtful_since=doubtful.started_at if doubtful else None,
+        only_look=doubtful is not None and _used_up(channel, attempts, doubts=True),
+    )
 
 
 def _address(
@@ -141,10 +157,11 @@ def _reachable(person: Person | None, channel: str) -> str | None:
     }[channel]
 
 
-def _used_up(channel: str, attempts: Sequence[NoticeAttempt]) -> bool:
+def _used_up(channel: str, attempts: Sequence[NoticeAttempt], *, doubts: bool = False) -> bool:
+    """Whether the way has had its tries; with `doubts` the unanswered ones count too."""
+    vain = ("failed", "unsent", "") if doubts else ("failed", "unsent")
     own = [attempt.result for attempt in attempts if attempt.channel == channel]
-    without = sum(result in ("failed", "unsent") for result in own)
-    return "refused" in own or without >= TRIES_PER_CHANNEL
+    return "refused" in own or sum(result in vain for result in own) >= TRIES_PER_CHANNEL
 
 
 def _message(notice: Notice, to: str, links: LinkSigner) -> Outgoing:
@@ -176,14 +193,24 @@ def attempt(claim: Claim, channel: Channel) -> Result:
     if claim.doubtful_since is not None:
         try:
             found = channel.find(claim.message, claim.doubtful_since)
-        except TransportError as error:
-            return Result(error, certain=False)
+        except Exception as error:  # whatever goes wrong in there, the notice is put back
+            return Result(_understood(error), certain=False)
         if found is not None:
             return Result(found)
+        if claim.only_look:
+            return Result(TransportError("no answer came, and nothing was taken"))
     try:
         return Result(channel.send(claim.message))
-    except TransportError as error:
-        return Result(error)
+    except Exception as error:
+        return Result(_understood(error))
+
+
+def _understood(error: Exception) -> TransportError:
+    """A fault that no channel foresees leaves us in doubt; its text may quote the message."""
+    if isinstance(error, TransportError):
+        return error
+    log.error("a channel broke: %s", named(error))
+    return TransportError(f"the channel broke: {type(error).__name__}", ambiguous=True)
 
 
 # ---------------------------------------------------------------- settle
@@ -192,17 +219,25 @@ def attempt(claim: Claim, channel: Channel) -> Result:
 def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rules: Rules) -> bool:
     """Write the result down; False when another worker has taken the notice meanwhile."""
     notice = _held(session, claim)
-    if result.certain:
-        _close_doubts(session, claim)
     written = session.get_one(NoticeAttempt, claim.attempt_id)
     written.finished_at = now
-    if isinstance(result.said, TransportError):
-        _failed(notice, written, result, result.said, now)
-    else:
+    said = result.said
+    if notice is not None and result.certain:
+        _close_doubts(session, written, all_of_them=not isinstance(said, TransportError))
+    if isinstance(said, TransportError):
+        _failed(notice, written, result, said, now)
+    elif notice is not None:
         written.result = "sent"
-        if notice is not None:
-            _sent(session, notice, claim.channel, result.said, now=now, rules=rules)
+        _sent(session, notice, claim.channel, said, now=now, rules=rules)
+    else:
+        written.result = _sent_too_late(session, claim)
     return notice is not None
+
+
+def _sent_too_late(session: Session, claim: Claim) -> str:
+    """What a refused worker leaves behind: a doubt, so that whoever sends next looks first."""
+    state = session.scalar(select(Notice.state).where(Notice.id == claim.notice_id))
+    return "sent" if state in ("sent", "delivered") else ""
 
 
 def _failed(
@@ -214,11 +249,11 @@ def _failed(
 ) -> None:
     written.error = str(error)[:300]
     if not result.certain:
-        written.result = "unsent"  # only looked; the doubt about the earlier one stays
+        written.result = "looked"  # and saw nothing; the doubt about the earlier one stays
     elif not error.ambiguous:
         written.result = "refused" if error.permanent else "failed"
     if notice is not None:
-        _try_again(notice, error, now)
+        _try_again(notice, written.channel, error, now, certain=result.certain)
 
 
 def _sent(
@@ -244,23 +279,35 @@ def _held(session: Session, claim: Claim) -> Notice | None:
     )
 
 
-def _close_doubts(session: Session, claim: Claim) -> None:
-    """Earlier attempts without an answer are settled: they sent nothing, or what was found now."""
+def _close_doubts(session: Session, written: NoticeAttempt, *, all_of_them: bool) -> None:
+    """Earlier attempts without an answer are settled: they sent nothing, or what was found now.
+
+    One that came back after this attempt looked stays in doubt, unless this one was sent.
+    """
+    own = NoticeAttempt.finished_at
+    known = or_(own.is_(None), own <= written.started_at)
     session.execute(
         update(NoticeAttempt)
         .where(
-            NoticeAttempt.notice_id == claim.notice_id,
-            NoticeAttempt.id != claim.attempt_id,
+            NoticeAttempt.notice_id == written.notice_id,
+            NoticeAttempt.id < written.id,
             NoticeAttempt.result == "",
+            true() if all_of_them else known,
         )
         .values(result="unsent")
+        .execution_options(synchronize_session="fetch")
     )
 
 
-def _try_again(notice: Notice, error: TransportError, now: datetime) -> None:
-    pause = _PAUSES[min(notice.tries, len(_PAUSES)) - 1]
-    notice.state, notice.claimed_at = "queued", None
-    notice.not_before = now if error.permanent else now + pause
+def _try_again(
+    notice: Notice, channel: str, error: TransportError, now: datetime, *, certain: bool
+) -> None:
+    """Back into the outbox; the pause grows with the tries of this way, and ends with them."""
+    attempts = notice.attempts[notice.forgiven :]
+    over = certain and (error.permanent or _used_up(channel, attempts))
+    tries = sum(attempt.channel == channel for attempt in attempts)
+    pause = timedelta(0) if over else _PAUSES[min(tries, len(_PAUSES)) - 1]
+    notice.state, notice.claimed_at, notice.not_before = "queued", None, now + pause
     notice.error = str(error)[:300]
 
 
@@ -278,6 +325,7 @@ def arrived(
         last.result, last.error = "refused", "not delivered"
         notice.state, notice.ask_at, notice.not_before = "queued", None, now
         notice.error = "not delivered"
+        post_after_commit(session, notice.id, urgent=notice.urgent)
 
 
 # ---------------------------------------------------------------- ask

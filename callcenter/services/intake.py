@@ -18,6 +18,8 @@ from callcenter.services import history, numbers, phones
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
 
+_MOST_STEPS = 500  # of one call; a whole one has some forty
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -52,19 +54,20 @@ class HeardCall:
     clips: tuple[Clip, ...]
 
 
-def file_call(
-    session: Session, heard: HeardCall, *, now: datetime, silent_below: float
-) -> Call:
+def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below: float) -> Call:
     """File the call; a complaint too when at least `silent_below` seconds of speech were heard.
 
-    A second filing of the same call adds only the clips that were missing then (a file that
-    was repaired or found later) and, if they bring the first speech, the complaint.
+    A second filing of the same call adds only what was missing then: clips (a file that was
+    repaired or found later), how it ended, later steps; and, if the clips bring the first speech,
+    the complaint.
     """
     call = session.scalar(select(Call).where(Call.call_uid == heard.call_uid))
     if call is None:
         call = _new_call(heard, now)
         session.add(call)
         session.flush()
+    else:
+        _complete(call, heard)
     known = {(r.kind, r.take) for r in call.recordings}
     for clip in heard.clips:
         if (clip.kind, clip.take) not in known:
@@ -80,22 +83,31 @@ def file_call(
 def _new_call(heard: HeardCall, now: datetime) -> Call:
     return Call(
         call_uid=heard.call_uid,
-        line=heard.line[:16],
+        line=_printable(heard.line)[:16],
         caller=phones.normalise(heard.caller_raw),
         caller_raw=_printable(heard.caller_raw),
         called=_printable(heard.called),
         started_at=heard.started_at,
         ended_at=heard.ended_at,
         cause=_printable(heard.cause)[:40],
-        mode=heard.mode[:30],
+        mode=_printable(heard.mode)[:30],
         consent_at=heard.consent_at,
         public_number=heard.number if heard.number and is_valid(heard.number) else None,
         number_heard=heard.number_heard,
-        path=_plain(heard.path),
+        path=_plain(heard.path)[:_MOST_STEPS],
         filed_at=now,
         recordings=[],
         complaint=None,
     )
+
+
+def _complete(call: Call, heard: HeardCall) -> None:
+    """A call that was filed as lost may have ended since."""
+    call.ended_at = call.ended_at or heard.ended_at
+    call.cause = call.cause or _printable(heard.cause)[:40]
+    call.number_heard = call.number_heard or heard.number_heard
+    later = [row for row in _plain(heard.path) if row not in call.path]
+    call.path = [*call.path, *later][:_MOST_STEPS]
 
 
 def _recording(clip: Clip) -> Recording:
@@ -149,4 +161,4 @@ def _printable(text: str) -> str:
 
 
 def _plain(path: tuple[tuple[float, str, str], ...]) -> list[Any]:
-    return [[at, _printable(key), _printable(value)] for at, key, value in path[:500]]
+    return [[at, _printable(key), _printable(value)] for at, key, value in path]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadData, URLSafeSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -38,9 +38,9 @@ class LinkSigner:
         """The link behind a token; NotFound for anything that we did not sign."""
         try:
             value = self._serializer.loads(token)
-        except BadSignature:
+        except (BadData, UnicodeEncodeError):
             raise NotFound(_WORDS) from None
-        if not isinstance(value, int):
+        if type(value) is not int:
             raise NotFound(_WORDS)
         return value
 
@@ -59,7 +59,7 @@ class ClipSigner:
         """The call and the clip behind a token; NotFound for anything that we did not sign."""
         try:
             call_sid, kind, take = self._serializer.loads(token)
-        except BadSignature:
+        except (BadData, UnicodeEncodeError):
             raise NotFound(_WORDS) from None
         return call_sid, Clip(kind, take)
 
@@ -67,9 +67,10 @@ class ClipSigner:
 def link_for(
     session: Session, *, ticket_id: int, person_key: str, now: datetime, lifetime: timedelta
 ) -> OfficerLink:
-    """The person's link to the ticket, made when missing and renewed when it had run out.
+    """The person's link to the ticket, made when missing; from now on it works for `lifetime`.
 
-    A revoked link stays revoked.
+    A message that goes out now must not carry a link that dies tomorrow. A revoked link stays
+    revoked.
     """
     link = session.scalar(
         select(OfficerLink).where(
@@ -82,8 +83,7 @@ def link_for(
         )
         session.add(link)
         session.flush()
-    elif link.expires_at <= now:
-        link.expires_at = now + lifetime
+    link.expires_at = max(link.expires_at, now + lifetime)
     return link
 
 

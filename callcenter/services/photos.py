@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import secrets
 import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from callcenter.services.errors import Refused
 
@@ -23,6 +24,17 @@ _MOST_PIXELS = 60_000_000  # a telephone makes 12 to 50 million
 _LONGEST_SIDE = 1600
 _QUALITY = 82
 _LONGEST_VALUE = 120
+#: What the camera's orientation asks for (EXIF 2.3, tag 274). Turned here and not by the library,
+#: which rewrites the camera data on the way and fails where that is broken.
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _UNREADABLE = "Foto tidak dapat dibaca; kirim sebagai JPEG, PNG, atau WebP."
 
 
@@ -58,15 +70,27 @@ def _opened(data: bytes) -> tuple[Image.Image, dict[str, Any]]:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as found:
                 if found.width * found.height > _MOST_PIXELS:
                     raise Refused("photos", "Foto terlalu besar; kirim dengan ukuran lebih kecil.")
-                exif = _told(found)
-                upright = ImageOps.exif_transpose(found).convert("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                exif, turn = _told(found), _TURNS.get(_orientation(found))
+                found.draft("RGB", (2 * _LONGEST_SIDE, 2 * _LONGEST_SIDE))  # a JPEG opens smaller
+                small = found.convert("RGB")
+    except Refused:
+        raise
+    except Exception:  # a hostile file may fail in any way inside the decoder
         raise Refused("photos", _UNREADABLE) from None
-    upright.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    small.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    upright = small if turn is None else small.transpose(turn)
     # A fresh picture: nothing of the file's own information goes along.
     plain = Image.new("RGB", upright.size)
     plain.paste(upright)
     return plain, exif
+
+
+def _orientation(picture: Image.Image) -> object:
+    """How the camera was held, 1 to 8; 1 where the camera data is broken."""
+    try:
+        return picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # as above
+        return 1
 
 
 def _told(picture: Image.Image) -> dict[str, Any]:
@@ -76,7 +100,7 @@ def _told(picture: Image.Image) -> dict[str, Any]:
         tags = {ExifTags.TAGS.get(k, str(k)): v for k, v in exif.items()}
         detail = {ExifTags.TAGS.get(k, str(k)): v for k, v in exif.get_ifd(0x8769).items()}
         place = {ExifTags.GPSTAGS.get(k, str(k)): v for k, v in exif.get_ifd(0x8825).items()}
-    except Exception:  # a hostile file may fail in any way inside the decoder
+    except Exception:  # as above
         return {}
     wanted = {
         **{k: tags.get(k) for k in ("Make", "Model", "DateTime")},
@@ -99,10 +123,23 @@ def _write(path: Path, data: bytes) -> None:
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """The name of the file is on disk as well."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,6 +22,7 @@ from callcenter.store.models import Attachment, HandlingReport, Notice, Ticket
 
 KIND = "report-filed"  # no rung of a ladder can be called so
 _AHEAD = timedelta(minutes=10)  # a telephone's clock may be a little fast
+_BEHIND = timedelta(days=366)  # work may be older than the complaint, but not of another age
 
 
 def file_report(
@@ -54,8 +55,8 @@ def file_report(
         filed_by=actor,
         filed_at=now,
     )
-    _attach(ticket, photos, folder, actor=actor, now=now)
     history.advance_ticket(session, ticket, "handle", actor=actor, now=now)
+    _attach(ticket, photos, folder, actor=actor, now=now)  # only now: no disk for who may not
     ticket.handled_at, ticket.report = now, report
     history.note(
         session, ticket.complaint_id, "file_report", actor=actor, now=now, ticket_id=ticket.id
@@ -104,7 +105,7 @@ def _attach(ticket: Ticket, files: list[bytes], folder: Path, *, actor: str, now
         known.add(photo.sha256)
         ticket.attachments.append(
             Attachment(
-                purpose=KIND,
+                purpose="report",
                 path=photo.path,
                 sha256=photo.sha256,
                 media_type="image/jpeg",
@@ -119,6 +120,8 @@ def _attach(ticket: Ticket, files: list[bytes], folder: Path, *, actor: str, now
 def _plausible(done_at: datetime, now: datetime) -> datetime:
     if done_at > now + _AHEAD:
         raise Refused("done_at", "Waktu selesai belum terjadi; periksa tanggal dan jamnya.")
+    if done_at < now - _BEHIND:
+        raise Refused("done_at", "Isi kapan pekerjaan selesai.")
     return done_at
 
 

@@ -198,7 +198,7 @@ def new_call(
         number = None
     call = TwilioCall(
         call_sid=call_sid,
-        call_uid=f"{call_sid}-{int(now.timestamp())}.1",
+        call_uid=f"{call_sid[2:]}-{int(now.timestamp())}.1",  # what the spool takes as a name
         caller=caller,
         called=_printable(called),
         mode="app",

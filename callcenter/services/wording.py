@@ -76,6 +76,8 @@ def _title(step: Step, ticket: Ticket) -> str:
 def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
     agency = ticket.agency.name
     late = f"{agency} belum menanggapi dan jangka waktunya terlewati."
+    if step.missed and ticket.times.answered_at:
+        return f"{agency} menanggapi setelah jangka waktunya terlewati."
     if step.missed:
         return late
     if step.after == timedelta(0):

@@ -18,6 +18,7 @@ from callcenter.web import (
     messages,
     officer,
     phone,
+    prompts,
     recordings,
     screen,
     security,
@@ -26,7 +27,20 @@ from callcenter.web import (
 )
 from callcenter.wiring import Wiring
 
-_ROOMS = (auth, inbox, desk, tickets, messages, recordings, events, health, officer, phone, twilio)
+_ROOMS = (
+    auth,
+    inbox,
+    desk,
+    tickets,
+    messages,
+    recordings,
+    events,
+    health,
+    officer,
+    prompts,
+    phone,
+    twilio,
+)
 
 
 def create_app(wiring: Wiring) -> Flask:

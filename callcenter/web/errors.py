@@ -45,7 +45,7 @@ def _words(status: int) -> tuple[str, str]:
             _("Sudah diubah orang lain"),
             _("Muat ulang halaman untuk melihat keadaan terbaru, lalu ulangi langkah Anda."),
         ),
-        413: (_("Kiriman terlalu besar"), _("Kurangi jumlah atau ukuran foto, lalu kirim lagi.")),
+        413: (_("Kiriman terlalu besar"), _("Kurangi jumlah atau ukuran berkas, lalu kirim lagi.")),
         416: (_("Bagian rekaman tidak ada"), _("Muat ulang halaman, lalu putar lagi dari awal.")),
         429: (_("Terlalu banyak percobaan"), _("Tunggu sebentar, lalu coba lagi.")),
     }

@@ -152,6 +152,20 @@ PATH: dict[str, LazyString] = {
     "ended": _l("Panggilan berakhir"),
 }
 
+#: Languages that the line speaks.
+SPEECH: dict[str, LazyString] = {
+    "id": _l("Bahasa Indonesia"),
+    "ban": _l("Basa Bali"),
+    "en": _l("Bahasa Inggris"),
+}
+
+VOICES: dict[str, LazyString] = {
+    "sentence": _l("Kalimat"),
+    "word": _l("Kata untuk angka, tanggal, dan waktu"),
+    "name": _l("Nama instansi dan kategori"),
+    "borrowed": _l("Diucapkan dalam bahasa Indonesia"),
+}
+
 TABLES = {
     "path": PATH,
     "step": STEPS,
@@ -166,6 +180,8 @@ TABLES = {
     "role": ROLES,
     "post": POSTS,
     "mode": MODES,
+    "speech": SPEECH,
+    "voices": VOICES,
 }
 
 

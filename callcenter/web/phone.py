@@ -58,11 +58,9 @@ def _call(key: str) -> BrowserCall:
 
 @door.get("/")
 @needs("try_line")
-def page() -> Response:
-    """The phone. The browser may ask for the microphone on this page alone."""
-    response = Response(render_template("phone.html"))
-    response.headers["Permissions-Policy"] = "microphone=(self), camera=(), geolocation=()"
-    return response
+def page() -> str:
+    """The phone."""
+    return render_template("phone.html")
 
 
 @door.post("/calls")

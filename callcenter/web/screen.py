@@ -153,6 +153,7 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
         (("see_calls",), "inbox.calls", _("Panggilan")),
         (("see_messages",), "messages.index", _("Pesan")),
+        (("edit_prompts",), "prompts.index", _("Suara")),
     ]
     if wiring().config.sample:
         entries.append((("try_line",), "phone.page", _("Telepon uji")))

@@ -32,9 +32,15 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
 }
+#: Where a prompt is recorded, and the test phone; nowhere else does a page of ours listen.
+_LISTENING = ("prompts.prompt", "prompts.record", "phone.page")
 _YEAR_S = 31_536_000
-#: Forms that carry photos, and what the test phone's microphone heard in three minutes.
-_MOST_BYTES = {"officer.act": 64_000_000, "phone.clip": 20_000_000}
+#: Forms that carry photos; a minute of a prompt, two channels, 48 kHz; three of a test call.
+_MOST_BYTES = {
+    "officer.act": 64_000_000,
+    "prompts.record": 12_000_000,
+    "phone.clip": 20_000_000,
+}
 
 csrf = CSRFProtect()
 
@@ -47,6 +53,9 @@ def _room_for_files() -> None:
 
 def _add_headers(response: Response) -> Response:
     """On every answer; what is not a static file is never kept by a cache."""
+    if request.endpoint in _LISTENING:
+        policy = _HEADERS["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
+        response.headers["Permissions-Policy"] = policy
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "static":

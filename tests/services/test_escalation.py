@@ -366,3 +366,14 @@ def test_the_stored_next_step_is_what_the_rules_say(town: Town) -> None:
         )
         assert ticket.next_step_key == (expected.step.key if expected else None)
         assert ticket.next_step_at == (expected.release if expected else None)
+
+
+def test_an_answer_just_after_the_window_does_not_hide_that_it_was_missed(town: Town) -> None:
+    ticket_id = town.sent()
+    town.steps(T0 + DAY - MINUTE)
+    town.respond(ticket_id, T0 + DAY + TICK)  # before the clock has looked again
+    town.steps(T0 + DAY + MINUTE)
+    town.steps(T0 + 3 * DAY)
+    assert keys(town.taken(ticket_id))[-1] == "missed"
+    told = [person for step, person in town.told(ticket_id) if step == "missed"]
+    assert told == ["pupr_head", "coordinator", "sekda"]

@@ -194,6 +194,17 @@ def test_a_step_is_needless_once_what_it_presses_for_has_happened(
     assert needless(step(until=until), times_of(course)) is bool(ENOUGH[until] & set(course))
 
 
+@pytest.mark.parametrize("happened", ["responded", "handled", "ended"])
+@pytest.mark.parametrize(
+    ("after", "spared"), [(DAY - INSTANT, True), (DAY, False), (DAY + INSTANT, False)]
+)
+def test_a_missed_window_is_told_whatever_comes_after_it(
+    happened: str, after: timedelta, spared: bool
+) -> None:
+    missed = step(after=DAY, missed=True)
+    assert needless(missed, ticket(**{happened: after})) is spared
+
+
 @given(courses(), st.integers(0, 60), st.sampled_from(Clock))
 def test_a_step_falls_due_so_long_after_its_clock_started(
     course: dict[str, int], after: int, clock: Clock

@@ -13,6 +13,7 @@ from ivr.keys import spelled
 from ivr.menu import Limits, build_menu
 from ivr.numbers import format_number, make_number
 from ivr.phone import NoAudio, run_phone
+from ivr.prompts import texts
 from ivr.spool import Spool, SpooledCall
 
 NUMBER = make_number(99)
@@ -38,7 +39,7 @@ def test_a_whole_call_without_a_key(tmp_path: Path) -> None:
     assert (call.kept, call.review) == ("complaint-1", "silence")
     assert call.consent_at
     assert call.number_heard_at
-    assert "disimpan satu tahun" in heard
+    assert texts()["welcome_consent"] in heard
     assert heard.count(format_number(NUMBER)) == 2
 
 
@@ -89,14 +90,14 @@ def test_a_silent_file_is_a_silent_call(tmp_path: Path) -> None:
     silent = SPEECH.with_name("pause.wav")
     call, heard = phoned(tmp_path, "", audio=silent)
     assert (call.kept, len(call.clips)) == ("", 3)
-    assert "belum mendengar" in heard
+    assert texts()["goodbye_silent"] in heard
 
 
 @pytest.mark.parametrize("number", [None, "12345678"])
 def test_without_a_valid_number_none_is_read(tmp_path: Path, number: str | None) -> None:
     call, heard = phoned(tmp_path, "", number)
     assert call.number is None
-    assert "nomor aduan belum tersedia" in heard
+    assert texts()["no_number"] in heard
 
 
 def test_two_calls_in_one_second_have_two_ids(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""The line process: answers the exchange, and files what the spool holds.
+
+The caller needs neither the database nor this process: without it the dialplan's fallback takes
+the complaint, and this files it later. So nothing here ends the process but a signal.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from errno import EADDRINUSE
+
+from callcenter.config import Config
+from callcenter.gateways.pbx import PbxUnavailable
+from callcenter.heart import Heart
+from callcenter.services import numbers
+from callcenter.services.filing import SETTLE_S, Filing, Sweeper, plain
+from callcenter.services.numbers import NumbersExhausted
+from callcenter.wiring import Wiring
+from ivr.asterisk import LineServer, serve
+from ivr.prompts import PromptsMissing
+
+log = logging.getLogger("aduan24.line")
+
+_SWEEP_S = 0.5
+_REFILL_S = 5.0
+_ANSWER_AGAIN_S = 2.0
+_DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
+_FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
+
+
+def run(wiring: Wiring, stop: threading.Event) -> None:
+    """Take and file calls until `stop` is set; then let go of the calls there are."""
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    wiring.spool.prepare()
+    line = _Line(wiring)
+    line.start()
+    with Heart(wiring.store, "line"):
+        stop.wait()
+        line.stop()
+
+
+class _Line:
+    """What runs: the server that answers calls, the exchange's events, one thread that files."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        config = wiring.config
+        self._wiring, self._store = wiring, wiring.store
+        filing = Filing(
+            wiring.store,
+            wiring.spool,
+            config.storage.recordings,
+            config.line.recording.silent_below_seconds,
+        )
+        self._sweeper = Sweeper(filing, config.line.node, _longest_call_s(config))
+        self._pbx = wiring.pbx() if config.line.enabled else None
+        self._server: LineServer | None = None
+        self._wake, self._over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="filing", daemon=True)
+        self._failing: dict[str, str] = {}
+        self._counted = False
+
+    def start(self) -> None:
+        """Answer calls, listen to the exchange, file; returns at once."""
+        self._do("answering", self._answer)
+        if self._pbx:
+            self._pbx.on_hangup(lambda _: self._wake.set())
+            self._pbx.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let calls end for a moment; the fallback takes those that are left."""
+        self._over.set()
+        if self._server:
+            self._server.stop(_DRAIN_S)
+        if self._pbx:
+            self._pbx.stop()
+        self._wake.set()
+        self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
+
+    def _work(self) -> None:
+        due = dict.fromkeys(("numbers", "answering"), 0.0)
+        while not self._over.is_set():
+            if self._wake.wait(_SWEEP_S):
+                self._wake.clear()
+                self._over.wait(SETTLE_S)
+            self._do("filing", self._sweep)
+            now = time.monotonic()
+            if now >= due["answering"]:
+                self._do("answering", self._answer)
+                due["answering"] = now + _ANSWER_AGAIN_S
+            if self._pbx and now >= due["numbers"]:
+                self._do("numbers", self._refill)
+                due["numbers"] = now + _REFILL_S
+
+    def _do(self, what: str, work: Callable[[], None]) -> None:
+        """Try; a failure is said once, until it is another one or over."""
+        try:
+            work()
+        except Exception as error:  # whatever it is, it is tried again
+            said = _said(error)
+            if self._failing.get(what) != said:
+                log.error("%s: %s", what, said)
+            self._failing[what] = said
+        else:
+            if self._failing.pop(what, None):
+                log.info("%s: works again", what)
+
+    def _answer(self) -> None:
+        """Take the application's port; without prompts, or with the port taken, file only."""
+        if self._server is None and not self._over.is_set():
+            server = serve(self._wiring.line_settings)
+            server.start()
+            self._server = server
+            log.info("answering on port %d", server.address[1])
+
+    def _sweep(self) -> None:
+        self._sweeper.sweep(datetime.now(UTC), self._live)
+
+    def _live(self) -> frozenset[str] | None:
+        try:
+            return self._pbx.live_calls() if self._pbx else None
+        except PbxUnavailable:
+            return None
+
+    def _refill(self) -> None:
+        line, folder = self._wiring.config.line, self._wiring.numbers_folder
+        with self._store.read() as session:
+            short = numbers.short(session, line.node, folder, line.numbers_reserved)
+        if short or not self._counted:
+            now = datetime.now(UTC)
+            left = numbers.refill(self._store, line.node, folder, line.numbers_reserved, now)
+            log.info("%d public numbers are reserved for the exchange", left)
+        self._counted = True
+
+
+def _longest_call_s(config: Config) -> float:
+    """No call lasts longer: what the application may take, and then the fallback."""
+    line = config.line
+    return line.max_call_seconds + line.recording.max_seconds + _FALLBACK_S
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, PromptsMissing):
+        return f"calls are left to the exchange's fallback: {error}"
+    if isinstance(error, NumbersExhausted):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == EADDRINUSE:
+        return "line.agi_port is taken: stop the program that has it, or set another"
+    return plain(error)

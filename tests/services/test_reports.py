@@ -1,0 +1,232 @@
+"""The handling report: once, by our clock, with its photos, to the head of the agency."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from callcenter.domain.complaint import ComplaintState
+from callcenter.domain.ticket import TicketState
+from callcenter.domain.window import Standing, standing
+from callcenter.services import reports
+from callcenter.services.errors import Refused
+from callcenter.store.models import Attachment, HandlingReport, History, Notice
+from tests.services.conftest import DAY, HOUR, MINUTE, T0, TICK, Town, together
+from tests.services.test_photos import picture
+
+
+def _report(town: Town, ticket_id: int) -> HandlingReport | None:
+    with town.store.read() as db:
+        return db.scalar(select(HandlingReport).where(HandlingReport.ticket_id == ticket_id))
+
+
+def _attached(town: Town, ticket_id: int) -> list[Attachment]:
+    with town.store.read() as db:
+        rows = select(Attachment).where(Attachment.ticket_id == ticket_id).order_by(Attachment.id)
+        return list(db.scalars(rows))
+
+
+def _on_disk(town: Town) -> list[Path]:
+    return sorted(p for p in town.folder.parent.rglob("*") if p.suffix == ".jpg")
+
+
+def test_a_report_handles_the_ticket_and_is_sent_to_the_head(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR, text="Lubang ditambal aspal dingin.", materials="20 kg")
+    ticket, report = town.ticket(ticket_id), _report(town, ticket_id)
+    assert (ticket.state, ticket.handled_at) == (TicketState.HANDLED, T0 + HOUR)
+    assert ticket.reported_at is None
+    assert report is not None
+    assert (report.text, report.people, report.materials, report.filed_at) == (
+        "Lubang ditambal aspal dingin.",
+        "Darmawan",
+        "20 kg",
+        T0 + HOUR,
+    )
+    assert town.state(ticket.complaint_id) is ComplaintState.ANSWERED
+    (notice,) = town.notices(kind=reports.KIND)
+    assert (notice.person_key, notice.ticket_id) == ("pupr_head", ticket_id)
+    assert notice.subject == "Laporan penanganan: Jalan rusak, Kawan"
+    assert "Yang dikerjakan: Lubang ditambal aspal dingin." in notice.body
+    assert town.letters[-1] == (notice.id, False)
+    assert [h.verb for h in town.history(ticket_id=ticket_id)][-2:] == ["handle", "file_report"]
+
+
+def test_without_a_head_the_coordinator_gets_the_report(town: Town) -> None:
+    town.change_person("pupr_head", active=False)
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    assert [n.person_key for n in town.notices(kind=reports.KIND)] == ["coordinator"]
+
+
+def test_a_report_is_filed_once(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    before = town.count(History), town.count(Notice)
+    with pytest.raises(Refused) as refused:
+        town.report(ticket_id, T0 + 2 * HOUR, text="Sekali lagi.")
+    assert refused.value.field == "report"
+    assert (town.count(History), town.count(Notice)) == before
+
+
+def test_two_who_file_at_the_same_moment_file_one(town: Town) -> None:
+    for _ in range(4):
+        ticket_id = town.sent()
+        came = together(*(lambda t=ticket_id: town.report(t, T0 + HOUR) for _ in range(3)))
+        assert [one is None for one in came].count(True) == 1, came
+        assert [isinstance(one, Refused) for one in came].count(True) == 2, came
+    assert town.count(HandlingReport) == 4
+    assert len(town.notices(kind=reports.KIND)) == 4
+
+
+# ---------------------------------------------------------------- whose clock
+
+
+@pytest.mark.parametrize(
+    ("filed", "expected"),
+    [(T0 + DAY - TICK, Standing.MET), (T0 + DAY, Standing.MISSED)],
+)
+@pytest.mark.parametrize("said", [T0 - 9 * HOUR, T0 + HOUR, T0 + DAY])
+def test_the_window_is_measured_by_our_clock_not_by_what_the_officer_says(
+    town: Town, filed: datetime, expected: Standing, said: datetime
+) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, filed, done_at=said)
+    report = _report(town, ticket_id)
+    assert report is not None
+    assert report.done_at == said
+    assert town.ticket(ticket_id).handled_at == filed
+    assert standing(town.ticket(ticket_id).times, T0 + 9 * DAY) is expected
+
+
+@pytest.mark.parametrize(
+    ("done_at", "fine"),
+    [
+        (T0 + HOUR + 10 * MINUTE, True),
+        (T0 + HOUR + 10 * MINUTE + TICK, False),
+        (T0 - 300 * DAY, True),
+        (T0 - 400 * DAY, False),
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=8))), False),
+        (datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-8))), False),
+    ],
+)
+def test_the_work_was_done_before_now_and_not_in_another_age(
+    town: Town, done_at: datetime, fine: bool
+) -> None:
+    ticket_id = town.sent()
+    if fine:
+        town.report(ticket_id, T0 + HOUR, done_at=done_at)
+        return
+    with pytest.raises(Refused) as refused:
+        town.report(ticket_id, T0 + HOUR, done_at=done_at)
+    assert refused.value.field == "done_at"
+    assert town.ticket(ticket_id).state is TicketState.DISPATCHED
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("report", {"text": "\u200b "}),
+        ("report", {"text": "x" * 4001}),
+        ("people", {"people": ""}),
+        ("people", {"people": "x" * 301}),
+        ("materials", {"materials": "x" * 301}),
+    ],
+)
+def test_a_report_says_what_and_by_whom(town: Town, field: str, change: dict[str, Any]) -> None:
+    ticket_id = town.sent()
+    with pytest.raises(Refused) as refused:
+        town.report(ticket_id, T0 + HOUR, picture(), **change)
+    assert refused.value.field == field
+    assert _report(town, ticket_id) is None
+    assert _on_disk(town) == []
+
+
+# ---------------------------------------------------------------- photos
+
+
+def test_photos_are_attached_with_what_the_camera_wrote_apart(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR, picture(), picture((300, 200), "PNG", 6))
+    first, second = _attached(town, ticket_id)
+    assert (first.media_type, first.purpose, first.added_by) == (
+        "image/jpeg",
+        "report",
+        "person:pupr_1",
+    )
+    assert first.exif["GPSLatitudeRef"] == "S"
+    assert second.exif["DateTimeOriginal"] == "2026:03:01 10:29:58"
+    for row in (first, second):
+        data = (town.folder / row.path).read_bytes()
+        assert (row.bytes, row.sha256 in row.path) == (len(data), True)
+        assert b"Kamera" not in data
+    assert _on_disk(town) == sorted(town.folder / row.path for row in (first, second))
+
+
+def test_the_same_photo_twice_is_attached_once(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR, picture(), picture(), picture())
+    assert len(_attached(town, ticket_id)) == 1
+
+
+def test_one_photo_may_belong_to_two_tickets(town: Town) -> None:
+    complaint_id = town.complaint()
+    both = [town.dispatch(complaint_id), town.dispatch(complaint_id, T0, "pdam")]
+    for ticket_id in both:
+        town.report(ticket_id, T0 + HOUR, picture())
+    assert [len(_attached(town, t)) for t in both] == [1, 1]
+    assert len(_on_disk(town)) == 1
+
+
+def test_a_photo_that_is_none_refuses_the_whole_report(town: Town) -> None:
+    ticket_id = town.sent()
+    with pytest.raises(Refused) as refused:
+        town.report(ticket_id, T0 + HOUR, picture(), b"<svg/>")
+    assert refused.value.field == "photos"
+    assert _report(town, ticket_id) is None
+    assert _attached(town, ticket_id) == []
+    assert town.ticket(ticket_id).state is TicketState.DISPATCHED
+    town.report(ticket_id, T0 + HOUR, picture())
+    assert len(_attached(town, ticket_id)) == 1
+
+
+@pytest.mark.parametrize("verb", ["return_", "report"])
+def test_who_may_not_report_any_more_leaves_no_photos_either(town: Town, verb: str) -> None:
+    """An old link must not be a way to fill the disk."""
+    ticket_id = town.sent()
+    getattr(town, verb)(ticket_id, T0 + HOUR)
+    with pytest.raises(Refused):
+        town.report(ticket_id, T0 + 2 * HOUR, picture())
+    assert _on_disk(town) == []
+
+
+# ---------------------------------------------------------------- after it
+
+
+@pytest.mark.parametrize("way", [(), ("accept",), ("respond",), ("respond", "start")])
+def test_it_may_be_filed_from_every_state_that_has_work_left(
+    town: Town, way: tuple[str, ...]
+) -> None:
+    ticket_id = town.sent()
+    for verb in way:
+        getattr(town, verb)(ticket_id, T0 + MINUTE)
+    town.report(ticket_id, T0 + HOUR)
+    assert town.ticket(ticket_id).state is TicketState.HANDLED
+    assert town.ticket(ticket_id).next_step_key == "chase_report"
+
+
+def test_a_report_that_arrives_is_written_by_the_clock_in_the_history(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    town.report_arrives(ticket_id, T0 + 2 * HOUR)
+    row = town.history(ticket_id=ticket_id)[-1]
+    assert (row.verb, row.from_state, row.to_state, row.at.astimezone(UTC)) == (
+        "report",
+        "handled",
+        "reported",
+        T0 + 2 * HOUR,
+    )
