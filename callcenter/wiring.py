@@ -35,6 +35,7 @@ from ivr.twilio import Addresses
 #: Addresses that no stranger on the internet has (RFC 1918, RFC 1122).
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 _LOOPBACK = ("127.0.0.1",)
+_STRATEGIES = {"all": "ringall", "least_recent": "leastrecent"}
 
 
 class Wiring:
@@ -126,7 +127,15 @@ class Wiring:
             consent_version=self._consent_version,
             record_seconds=recording.max_seconds,
             silence_seconds=recording.silence_seconds,
+            max_calls=line.max_calls,
+            max_calls_per_caller=line.max_calls_per_caller,
             trunk=trunk,
+            emergency=line.emergency.destination if line.emergency else "",
+            operators=tuple(
+                asterisk.Operator(user, secret)
+                for user, secret in self.secrets.operator_secrets.items()
+            ),
+            operator_strategy=_STRATEGIES[line.operators_ring],
         )
 
     @property
@@ -150,7 +159,10 @@ class Wiring:
                 short_s=recording.short_max_seconds,
                 short_silence_s=recording.short_silence_seconds,
                 speech_s=recording.silent_below_seconds,
+                operators=bool(line.operators),
+                emergency=line.emergency is not None,
             ),
+            max_calls=line.max_calls,
             max_call_s=float(line.max_call_seconds),
         )
 

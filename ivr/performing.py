@@ -8,6 +8,7 @@ caller has been through already.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ log = logging.getLogger("aduan24.line")
 
 CONTEXTS = {"emergency": "aduan-emergency", "operators": "aduan-operators"}
 _SHORT_BY_S = 0.1  # a file shorter than Asterisk says was cut by a full disk
+_PAUSE_S = 1.0
+_FULL_BYTES = 1_000_000
 _LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is shorter
 
 
@@ -174,17 +177,19 @@ class AsteriskLine:
         path = self._clip_path(action.clip)
         self._channel.allow(action.max_s)
         stem = str(path.with_suffix(""))
+        began = time.monotonic()
         recording = self._channel.record(stem, ANY_KEY, action.max_s, action.silence_s)
-        return self._recorded(action, path, recording)
+        return self._recorded(action, path, recording, time.monotonic() - began)
 
-    def _recorded(self, action: Record, path: Path, recording: Recording) -> Event:
+    def _recorded(self, action: Record, path: Path, recording: Recording, took_s: float) -> Event:
         gone = recording.ended_by == "hangup"
         try:
             seconds, speech = duration(path), speech_seconds(path)
         except (NotAWave, OSError) as error:
             log.error("call %s: clip %s: %s", self._place.call_id, action.clip, error)
             return HungUp() if gone else Failed("no recording")
-        if not gone and seconds < recording.seconds - _SHORT_BY_S:
+        missing_s = took_s - action.silence_s - seconds
+        if not gone and (seconds < recording.seconds - _SHORT_BY_S or _lost(path, missing_s)):
             return Failed("the recording is not whole on the disk")
         ended_by = recording.ended_by
         if ended_by == "time":
@@ -211,10 +216,23 @@ class AsteriskLine:
         if how == "talked":
             waiting.answered(call_id, waited + self._held_s())
             return Connected(talked=True)
+        self._forget_empty_talk()
         if how != "nobody":
             return Failed(f"{action.to}: nobody can answer")
         said = waiting.said(call_id) if action.to == "operators" else ()
         return Connected(talked=False, key=key if key in tuple(ANY_KEY) else None, said=said)
+
+    def _forget_empty_talk(self) -> None:
+        """Where nobody answered, a file without a sound in it is left behind.
+
+        Only to be asked when the dialplan has said so: before, the sound may not be written yet.
+        """
+        path = self._clip_path(Clip("talk", self._talks))
+        try:
+            if not duration(path):
+                path.unlink()
+        except (NotAWave, OSError):
+            log.debug("call %s: no conversation to look at", self._place.call_id)
 
     def _held_s(self) -> float:
         """How long the queue held the caller in its last round."""
@@ -223,6 +241,14 @@ class AsteriskLine:
 
     def _clip_path(self, clip: Clip) -> Path:
         return self._place.spool.clip_path(self._place.call_id, clip.kind, clip.take)
+
+
+def _lost(path: Path, missing_s: float) -> bool:
+    """Whether a full disk cut a recording, which Asterisk does not notice.
+
+    A telephone that sends nothing in pauses makes a short file, too: both signs must be there.
+    """
+    return missing_s > _PAUSE_S and shutil.disk_usage(path.parent).free < _FULL_BYTES
 
 
 def _clip(text: str) -> Clip:

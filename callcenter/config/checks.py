@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from callcenter.config.schema import Agency, Config, Person
+from callcenter.config.schema import Agency, Config, Line, Person
 from callcenter.domain.people import AGENCY_POSTS
 from callcenter.domain.window import Clock
+
+_ENDPOINTS = ("line", "trunk", "emergency", "global")
 
 
 def cross_checks(config: Config) -> Iterator[str]:
@@ -20,6 +22,7 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _unknown_agencies(config)
     yield from _ladder_mistakes(config)
     yield from _port_mistakes(config)
+    yield from _people_mistakes(config)
     yield from _channel_mistakes(config)
     try:
         _ = config.programme.zone
@@ -82,6 +85,30 @@ def _port_mistakes(config: Config) -> Iterator[str]:
             yield f"{key}: port {port} lies inside line.rtp_first..rtp_last; choose one outside"
     if line.rtp_last < line.rtp_first + 10:
         yield "line.rtp_last: must be at least 10 above line.rtp_first; each call takes two ports"
+    elif line.rtp_last + 1 - line.rtp_first < _rtp_ports(line):
+        yield (
+            f"line.max_calls: {line.max_calls} calls need {_rtp_ports(line)} ports; widen "
+            "line.rtp_first..rtp_last"
+        )
+
+
+def _rtp_ports(line: Line) -> int:
+    """RTP and RTCP for each caller, and as many for whom the caller talks to."""
+    return line.max_calls * (4 if line.emergency or line.operators else 2)
+
+
+def _people_mistakes(config: Config) -> Iterator[str]:
+    """Who answers: an account that exists once, a number that there is a line for."""
+    line = config.line
+    yield from _duplicates("line.operators", [operator.user for operator in line.operators])
+    for operator in line.operators:
+        if operator.user in _ENDPOINTS:
+            yield f"line.operators: {operator.user!r} is a name of the line's own; use another"
+    if line.emergency and not line.emergency.destination.startswith("sip:") and not line.trunk:
+        yield (
+            "line.emergency.destination: a number needs line.trunk to dial it; add the trunk or "
+            "write sip:user@host"
+        )
 
 
 def _channel_mistakes(config: Config) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from callcenter.config.checks import cross_checks
 from callcenter.config.errors import ConfigError
-from callcenter.config.schema import Config, Notices
+from callcenter.config.schema import Config, Line, Notices
 
 
 def load(path: Path) -> Config:
@@ -73,14 +73,24 @@ def _resolved(config: Config, folder: Path) -> Config:
         }
     )
     update: dict[str, Any] = {"storage": storage}
-    if config.line.trunk and config.line.trunk.secret_file:
-        trunk = config.line.trunk
-        path = folder / config.line.trunk.secret_file
-        update["line"] = config.line.model_copy(
-            update={"trunk": trunk.model_copy(update={"secret_file": path})}
-        )
+    update["line"] = _resolved_line(config.line, folder)
     update["notices"] = _resolved_notices(config.notices, folder)
     return config.model_copy(update=update)
+
+
+def _resolved_line(line: Line, folder: Path) -> Line:
+    update: dict[str, Any] = {
+        "operators": tuple(
+            operator.model_copy(update={"secret_file": folder / operator.secret_file})
+            if operator.secret_file
+            else operator
+            for operator in line.operators
+        )
+    }
+    if line.trunk and line.trunk.secret_file:
+        path = folder / line.trunk.secret_file
+        update["trunk"] = line.trunk.model_copy(update={"secret_file": path})
+    return line.model_copy(update=update)
 
 
 def _resolved_notices(notices: Notices, folder: Path) -> Notices:

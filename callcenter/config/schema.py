@@ -99,6 +99,25 @@ class Trunk(Section):
     secret_file: Path | None = None
 
 
+class Emergency(Section):
+    """Who answers when a caller presses the emergency key: a SIP address or a number."""
+
+    destination: Annotated[
+        str,
+        Field(pattern=r"^(sip:[A-Za-z0-9+._-]{1,64}@[A-Za-z0-9.-]{1,255}(:\d{1,5})?|\+?\d{2,15})$"),
+    ]
+
+
+class Operator(Section):
+    """A SIP account that an operator's telephone registers with.
+
+    The secret from ADUAN24_OPERATOR_<USER>_SECRET or `secret_file`.
+    """
+
+    user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,31}$")]
+    secret_file: Path | None = None
+
+
 class Recording(Section):
     """How long one clip may be and which silence ends it (seconds)."""
 
@@ -139,9 +158,14 @@ class Line(Section):
     ami_port: Port = 5038
     agi_port: Port = 4573
     max_call_seconds: int = Field(default=600, ge=60, le=3600)
+    max_calls: int = Field(default=60, ge=1, le=1000)
+    max_calls_per_caller: int = Field(default=4, ge=1, le=1000)
     numbers_reserved: int = Field(default=5000, ge=10, le=100_000)
     recording: Recording = Recording()
     trunk: Trunk | None = None
+    emergency: Emergency | None = None
+    operators: tuple[Operator, ...] = ()
+    operators_ring: Literal["all", "least_recent"] = "all"
     twilio: TwilioCalls | None = None
 
 

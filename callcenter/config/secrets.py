@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from callcenter.config.errors import ConfigError
@@ -17,6 +18,7 @@ class Secrets:
     twilio_auth_token: str | None
     smtp_password: str | None
     trunk_secret: str | None
+    operator_secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_secrets(config: Config) -> Secrets:
@@ -36,9 +38,19 @@ def read_secrets(config: Config) -> Secrets:
         mistakes,
     )
     secret = _secret("ADUAN24_TRUNK_SECRET", trunk.secret_file if trunk else None, trunk, mistakes)
+    operators = {
+        operator.user: _secret(
+            f"ADUAN24_OPERATOR_{operator.user.upper()}_SECRET",
+            operator.secret_file,
+            operator,
+            mistakes,
+        )
+        for operator in config.line.operators
+    }
     if mistakes:
         raise ConfigError(mistakes)
-    return Secrets(token, password, secret)
+    known = {user: value for user, value in operators.items() if value}
+    return Secrets(token, password, secret, known)
 
 
 def _secret(

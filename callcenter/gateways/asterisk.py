@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from callcenter.gateways.music import write_music
 from callcenter.gateways.parts import Parts
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "dialplans"
@@ -28,6 +29,7 @@ _DEFAULTS = (
     "features.conf",
     "indications.conf",
     "pjproject.conf",
+    "queuerules.conf",
     "stasis.conf",
     "udptl.conf",
 )
@@ -36,6 +38,12 @@ _NODE = re.compile(r"[A-Za-z0-9]{1,32}")
 _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[!#-:<-\[\]-~]{1,128}")  # printable, no quote, semicolon, backslash
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
+_NUMBER = re.compile(r"\+?[0-9]{2,15}")
+_URI = re.compile(r"sip:[A-Za-z0-9+._-]{1,64}@([A-Za-z0-9.-]{1,255})(?::([0-9]{1,5}))?")
+_USER = re.compile(r"[a-z][a-z0-9]{1,31}")
+_TAKEN_USERS = frozenset({"line", "trunk", "emergency", "global"})  # our own endpoints' names
+_LEAST_SECRET = 12  # an operator's account can be tried from the office network
+_STRATEGIES = ("ringall", "leastrecent")
 _SOCKET_PATH = 107  # sun_path of unix(7) without its closing zero
 
 
@@ -54,11 +62,20 @@ class Trunk:
 
 
 @dataclass(frozen=True)
+class Operator:
+    """A SIP account whose telephone registers here and rings for callers."""
+
+    user: str
+    secret: str
+
+
+@dataclass(frozen=True)
 class AsteriskSettings:
     """All that the exchange needs to know. Folders are absolute, times are whole seconds.
 
     `state` holds etc, run, log, db of this exchange; `spool` and `numbers` are shared with
     the application; `prompts` holds the sound files, named without language and extension.
+    `emergency` is a SIP URI, or a number that the trunk dials; empty: there is no such desk.
     """
 
     node: str
@@ -80,12 +97,32 @@ class AsteriskSettings:
     record_seconds: int = 180
     silence_seconds: int = 5
     handover_seconds: int = 8
+    max_calls_per_caller: int = 4
+    talk_seconds: int = 3600
     trunk: Trunk | None = None
+    emergency: str = ""
+    operators: tuple[Operator, ...] = ()
+    operator_strategy: str = "ringall"
 
     @property
     def etc(self) -> Path:
         """Where the rendered files are."""
         return self.state / "etc"
+
+    @property
+    def connects(self) -> bool:
+        """Whether a caller can talk to somebody."""
+        return bool(self.emergency or self.operators)
+
+    @property
+    def emergency_uri(self) -> str:
+        """The emergency desk as a SIP URI; empty for a number of the trunk."""
+        return self.emergency if self.emergency.startswith("sip:") else ""
+
+    @property
+    def emergency_channel(self) -> str:
+        """What is dialled in an emergency."""
+        return "PJSIP/emergency" if self.emergency_uri else f"PJSIP/{self.emergency}@trunk"
 
     def mistakes(self) -> Iterator[str]:
         """One sentence for each setting that cannot be rendered."""
@@ -93,6 +130,7 @@ class AsteriskSettings:
         yield from _number_mistakes(self)
         yield from _word_mistakes(self)
         yield from _address_mistakes(self)
+        yield from _people_mistakes(self)
 
 
 def _folder_mistakes(settings: AsteriskSettings) -> Iterator[str]:
@@ -116,6 +154,8 @@ def _number_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         "rtp_first": (1024, 65535),
         "rtp_last": (1024, 65535),
         "max_calls": (1, 10000),
+        "max_calls_per_caller": (1, 10000),
+        "talk_seconds": (60, 14400),
         "record_seconds": (5, 3600),
         "silence_seconds": (1, 60),
         "handover_seconds": (2, 60),
@@ -161,6 +201,39 @@ def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         yield f"trunk.port: {trunk.port!r} must be a whole number from 1 to 65535"
 
 
+def _people_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    """An emergency desk and operators' accounts stand in files that Asterisk obeys."""
+    yield from _emergency_mistakes(settings)
+    users = [operator.user for operator in settings.operators]
+    for user in users:
+        if not _USER.fullmatch(user) or user in _TAKEN_USERS or users.count(user) > 1:
+            yield (
+                f"operators: {user!r} must be 2 to 32 small letters and digits, each user once, "
+                f"none of {', '.join(sorted(_TAKEN_USERS))}"
+            )
+    for operator in settings.operators:
+        if not _SECRET.fullmatch(operator.secret) or len(operator.secret) < _LEAST_SECRET:
+            yield (
+                f"operators.{operator.user[:32]!r}: the secret must be {_LEAST_SECRET} to 128 "
+                "printable characters without space, quote, ; and \\"
+            )
+    if settings.operator_strategy not in _STRATEGIES:
+        yield f"operator_strategy: must be one of {', '.join(_STRATEGIES)}"
+
+
+def _emergency_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    where = settings.emergency
+    if not where or (_NUMBER.fullmatch(where) and settings.trunk):
+        return
+    uri = _URI.fullmatch(where)
+    if uri and _HOST.fullmatch(uri[1]) and (uri[2] is None or 0 < int(uri[2]) <= 65535):
+        return
+    yield (
+        f"emergency: {where!r} must be sip:user@host or sip:user@host:port, or with a trunk "
+        "a number of 2 to 15 digits"
+    )
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.IPv4Address(text)
@@ -194,6 +267,8 @@ def render(settings: AsteriskSettings, parts: Parts) -> None:
     _make_folders(settings)
     for name, text in texts.items():
         _write(settings.etc / name, text)
+    if settings.connects:
+        write_music(settings.state / "music" / "waiting.wav")
 
 
 def _texts(settings: AsteriskSettings, parts: Parts) -> dict[str, str]:
@@ -230,7 +305,18 @@ def _environment() -> Environment:
 
 def _make_folders(settings: AsteriskSettings) -> None:
     """Recordings and callers' numbers are in there: the owner's alone."""
-    names = ("etc", "varlib", "db", "keys", "agi", "spool", "run", "log/cdr-custom", "cache")
+    names = (
+        "etc",
+        "varlib",
+        "db",
+        "keys",
+        "agi",
+        "spool",
+        "run",
+        "log/cdr-custom",
+        "cache",
+        "music",
+    )
     for folder in (settings.spool, settings.numbers, *(settings.state / name for name in names)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -262,4 +348,12 @@ def control(settings: AsteriskSettings, parts: Parts, order: str) -> list[str]:
     return [*parts.need_asterisk(), "-C", str(settings.etc / "asterisk.conf"), "-rx", order]
 
 
-__all__ = ["AsteriskSettings", "SettingsError", "Trunk", "command", "control", "render"]
+__all__ = [
+    "AsteriskSettings",
+    "Operator",
+    "SettingsError",
+    "Trunk",
+    "command",
+    "control",
+    "render",
+]

@@ -1,7 +1,8 @@
 """A telephone of a few lines: places a real SIP call over UDP, speaks, listens, hangs up.
 
-It shares no code with the product, so that both cannot be wrong together. It never presses
-a key; it sends what it is told byte for byte, so that hostile callers can be played.
+It shares no code with the product, so that both cannot be wrong together. It presses keys as
+sound alone (`events=False`: and says so); it sends what it is told byte for byte, so that
+hostile callers can be played.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ def speech(seconds: float) -> bytes:
     return alaw(noise)
 
 
+def key_tone(key: str, seconds: float = 0.2) -> bytes:
+    """A key as sound (ITU-T Q.23), for a telephone that sends no events."""
+    place = "123A456B789C*0#D".index(key)
+    at = np.arange(int(8000 * seconds)) / 8000
+    low, high = (697, 770, 852, 941)[place // 4], (1209, 1336, 1477, 1633)[place % 4]
+    return alaw(0.2 * (np.sin(2 * np.pi * low * at) + np.sin(2 * np.pi * high * at)))
+
+
 class Call:
     """One call. `ringing` to `ended`; `answered` and `ended` are events to wait for."""
 
@@ -50,10 +59,11 @@ class Call:
         caller: str = "081234567890",
         dialled: str = "5501000",
         say: bytes = b"",
+        events: bool = True,
     ) -> None:
         self._line = ("127.0.0.1", port)
-        self._sip = _socket()
-        self._rtp = _socket()
+        self._sip = udp_socket()
+        self._rtp = udp_socket()
         self._uri = f"sip:{dialled}@127.0.0.1:{port}"
         self._id = secrets.token_hex(8)
         self._from = f"<sip:{caller}@127.0.0.1:{self._sip.getsockname()[1]}>;tag={self._id}"
@@ -61,6 +71,7 @@ class Call:
         self._media: tuple[str, int] | None = None
         self._heard: list[bytes] = []
         self._say = say
+        self._events = events
         self.status = 0
         self.answered = threading.Event()
         self.ended = threading.Event()
@@ -121,10 +132,11 @@ class Call:
 
     def _offer(self) -> str:
         port = self._rtp.getsockname()[1]
+        events = "a=rtpmap:101 telephone-event/8000\r\n" if self._events else ""
         return (
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {port} RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
-            "a=rtpmap:101 telephone-event/8000\r\n"
+            f"m=audio {port} RTP/AVP 8{' 101' if events else ''}\r\na=rtpmap:8 PCMA/8000\r\n"
+            f"{events}"
         )
 
     def _signalling(self) -> None:
@@ -188,7 +200,7 @@ class Call:
             self.ended.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
 
 
-def _socket() -> socket.socket:
+def udp_socket() -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     made.bind(("127.0.0.1", 0))
     made.settimeout(0.1)
@@ -196,10 +208,10 @@ def _socket() -> socket.socket:
 
 
 def _names(samples: Samples) -> list[str]:
-    """One name per tone: runs of 40 ms windows whose strongest frequency is a prompt's."""
+    """One name per tone: runs of windows of 40 ms, every 10 ms, in which it is the strongest."""
     names: list[str] = []
     last = ""
-    for start in range(0, len(samples) - 320, 160):
+    for start in range(0, len(samples) - 320, 80):
         name = _name(samples[start : start + 320])
         if name and name != last:
             names.append(name)

@@ -228,8 +228,8 @@ def test_an_inline_hangup_does_not_shift_the_replies(server: LineServer, spool: 
 def test_a_consent_that_was_not_played_leaves_the_caller_to_the_fallback(
     server: LineServer,
 ) -> None:
-    unheard = {f'STREAM FILE "{PROMPTS}/id/welcome_consent': ["200 result=0 endpos=0"]}
-    asterisk = called(server, dict(unheard))
+    unheard: list[Answer] = ["200 result=0 endpos=0"]
+    asterisk = called(server, {f'STREAM FILE "{PROMPTS}/id/welcome_consent': unheard})
     assert asterisk.applications()[-1] == "stream welcome_consent"
     assert "ADUAN_CONSENT" not in asterisk.variables
     assert "ADUAN_DONE" not in asterisk.variables

@@ -132,6 +132,32 @@ MISTAKES: list[tuple[str, Edit, str, str]] = [
         "ladder.emergency: no step at 0",
         "nobody hears",
     ),
+    (
+        "emergency nowhere",
+        put("line.emergency", {"destination": "sip:a b"}),
+        "line.emergency.",
+        "p",
+    ),
+    (
+        "emergency number without a trunk",
+        put("line.emergency", {"destination": "112"}),
+        "line.emergency.destination: a number needs line.trunk",
+        "sip:user@host",
+    ),
+    ("operator's user", put("line.operators", [{"user": "Op 1"}]), "line.operators.0.user", "p"),
+    (
+        "operator twice",
+        put("line.operators", [{"user": "op1"}, {"user": "op1"}]),
+        "line.operators: the key 'op1' stands 2 times",
+        "unique",
+    ),
+    (
+        "operator named as the line's own",
+        put("line.operators", [{"user": "trunk"}]),
+        "line.operators: 'trunk' is a name of the line's own",
+        "another",
+    ),
+    ("ports for the calls", put("line.max_calls", 600), "line.max_calls: 600 calls", "widen"),
     ("same port", put("web.port", 5060), "line.sip_port: port 5060 is also web.port", "another"),
     (
         "port inside the RTP range",
@@ -292,6 +318,19 @@ def test_a_secret_that_cannot_be_read_names_its_file(
     monkeypatch.delenv("ADUAN24_SMTP_PASSWORD", raising=False)
     with pytest.raises(ConfigError, match=r"nowhere\.secret: the secret cannot be read"):
         read_secrets(with_smtp(tmp_path, password_file="nowhere.secret"))
+
+
+def test_an_operators_secret_comes_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "op1.secret").write_text("a secret of op1\n")
+    accounts = [{"user": "op1", "secret_file": "op1.secret"}, {"user": "op2"}]
+    config = load(written(tmp_path, put("line.operators", accounts)))
+    with pytest.raises(ConfigError, match="ADUAN24_OPERATOR_OP2_SECRET: is not set"):
+        read_secrets(config)
+    monkeypatch.setenv("ADUAN24_OPERATOR_OP2_SECRET", "a secret of op2")
+    secrets = read_secrets(config).operator_secrets
+    assert secrets == {"op1": "a secret of op1", "op2": "a secret of op2"}
 
 
 def test_what_is_not_configured_needs_no_secret(tmp_path: Path) -> None:

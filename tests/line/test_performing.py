@@ -1,0 +1,332 @@
+"""Keys, languages, ports and conversations, against a scripted Asterisk."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ivr.asterisk import LineServer, LineSettings, serve
+from ivr.conduct import Inquiry
+from ivr.flow import Found, NotFound
+from ivr.menu import Limits
+from ivr.numbers import make_number
+from ivr.prompts import PromptBook, open_book
+from ivr.spool import Spool
+from tests.line.asterisk import until
+from tests.line.scripted import HANGUP, Answer, ScriptedAsterisk
+from tests.line.test_agi import CALL, NUMBER, PROMPTS, SPEECH
+
+KNOWN, PIN = make_number(900), "0427"
+TALKING = Limits(operators=True, emergency=True)
+TRYING = "100 result=0 Trying...\n200 result=0 Gosub complete"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> LineSettings:
+    return LineSettings(tmp_path / "spool", tmp_path / "quarantine", PROMPTS, port=0)
+
+
+@pytest.fixture
+def spool(settings: LineSettings) -> Spool:
+    return Spool(settings.spool, settings.quarantine)
+
+
+@contextmanager
+def running(settings: LineSettings, **more: Any) -> Iterator[LineServer]:
+    server = serve(settings, **more)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def called(
+    settings: LineSettings, answers: dict[str, list[Answer]], **more: Any
+) -> ScriptedAsterisk:
+    """One whole scripted call."""
+    takes = more.pop("takes", [SPEECH] * 9)
+    variables = more.pop("variables", {})
+    with (
+        running(settings, **more) as server,
+        ScriptedAsterisk(
+            server.address, CALL, number=NUMBER, answers=answers, takes=takes
+        ) as asterisk,
+    ):
+        asterisk.variables |= variables
+        asterisk.run()
+        until(lambda: server.calls() == 0)
+    return asterisk
+
+
+def pressed(keys: str) -> list[Answer]:
+    """Answers to WAIT FOR DIGIT; a dot is silence."""
+    return [f"200 result={0 if key == '.' else ord(key)}" for key in keys]
+
+
+def prompt(key: str, language: str = "id") -> str:
+    """How the command that plays this prompt begins."""
+    return f'STREAM FILE "{PROMPTS}/{language}/{key}"'
+
+
+def asking(found: Found | NotFound, asked: list[tuple[str, str, str]]) -> Callable[[str], Inquiry]:
+    def inquiry(caller: str) -> Inquiry:
+        def ask(number: str, pin: str) -> Found | NotFound:
+            asked.append((caller, number, pin))
+            return found
+
+        return ask
+
+    return inquiry
+
+
+def values(spool: Spool, key: str) -> list[str]:
+    return [event.value for event in spool.read(CALL).events if event.key == key]
+
+
+# ---------------------------------------------------------------- digits
+
+
+def test_digits_are_gathered_one_by_one_and_nothing_typed_is_written_down(
+    settings: LineSettings, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    asked: list[tuple[str, str, str]] = []
+    settings = replace(settings, inquiry=asking(Found(("state_waiting",)), asked))
+    asterisk = called(settings, {"WAIT FOR DIGIT": pressed("12" + KNOWN + PIN)})
+    assert asked == [("081234567890", KNOWN, PIN)]
+    assert "stream state_waiting" in asterisk.applications()
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+    written = spool.sidecar_path(CALL).read_text() + caplog.text
+    assert KNOWN not in written and PIN not in written
+    assert values(spool, "typed") == ["8", "4"]
+
+
+def test_a_digit_that_cuts_the_prompt_short_is_the_first(settings: LineSettings) -> None:
+    asked: list[tuple[str, str, str]] = []
+    settings = replace(settings, inquiry=asking(NotFound(), asked))
+    answers: dict[str, list[Answer]] = {
+        prompt("ask_number"): [f"200 result={ord(KNOWN[0])} endpos=100"],
+        "WAIT FOR DIGIT": pressed("12" + KNOWN[1:] + PIN),
+    }
+    called(settings, answers)
+    assert asked[0][1:] == (KNOWN, PIN)
+
+
+@pytest.mark.parametrize("end", ["#", "."])
+def test_a_hash_or_a_pause_ends_the_digits(settings: LineSettings, end: str) -> None:
+    asked: list[tuple[str, str, str]] = []
+    settings = replace(settings, inquiry=asking(NotFound(), asked))
+    called(settings, {"WAIT FOR DIGIT": pressed("12" + "123" + end + PIN)})
+    assert asked[0] == ("081234567890", "", PIN)
+
+
+def test_the_emergency_key_ends_the_digits(settings: LineSettings, spool: Spool) -> None:
+    asterisk = called(settings, {"WAIT FOR DIGIT": pressed("12" + "123" + "*")})
+    assert values(spool, "urgent") == ["1"]
+    assert "stream emergency_record" in asterisk.applications()
+
+
+# ---------------------------------------------------------------- keys that cut
+
+
+def test_a_consent_is_cut_by_the_emergency_key_alone(settings: LineSettings) -> None:
+    asterisk = called(settings, {})
+    keys = {
+        Path(command.split('"')[1]).name: command.split('"')[3]
+        for command in asterisk.commands
+        if command.startswith("STREAM FILE")
+    }
+    assert keys["welcome_consent"] == keys["beep"] == keys["number_intro"] == "*"
+    assert keys["ask_complaint"] == "0123456789*#"
+
+
+def test_the_key_that_ends_a_recording_is_known(settings: LineSettings, spool: Spool) -> None:
+    def starred(command: str) -> str:
+        shutil.copyfile(SPEECH, command.split('"')[1] + ".wav")
+        return "200 result=42 (dtmf) endpos=100"
+
+    asterisk = called(settings, {"RECORD FILE": [starred]})
+    assert values(spool, "urgent") == ["1"]
+    assert values(spool, "clip_status")[0] == "DTMF"
+    assert asterisk.variables["ADUAN_CLIP"].endswith("complaint-2.wav")
+
+
+def test_the_emergency_key_during_the_beep_records_nothing(
+    settings: LineSettings, spool: Spool
+) -> None:
+    asterisk = called(settings, {prompt("beep"): ["200 result=42 endpos=10"]})
+    beep, *after = asterisk.applications()[asterisk.applications().index("stream beep") :]
+    assert (beep, after[0]) == ("stream beep", "stream emergency_record")
+    assert values(spool, "urgent") == ["1"]
+
+
+# ---------------------------------------------------------------- recordings on a full disk
+
+
+def test_a_file_shorter_than_asterisk_says_is_a_failure(
+    settings: LineSettings, spool: Spool
+) -> None:
+    def short(command: str) -> str:
+        shutil.copyfile(SPEECH, command.split('"')[1] + ".wav")
+        return "200 result=0 (timeout) endpos=800000"
+
+    asterisk = called(settings, {"RECORD FILE": [short]})
+    assert values(spool, "failed") == ["the recording is not whole on the disk"]
+    assert "ADUAN_DONE" not in asterisk.variables
+    assert spool.clip_path(CALL, "complaint", 1).exists()
+
+
+@pytest.mark.parametrize(("free", "whole"), [(4096, False), (10**9, True)])
+def test_a_recording_that_took_longer_than_it_is_was_cut_only_on_a_full_disk(
+    settings: LineSettings, monkeypatch: pytest.MonkeyPatch, free: int, whole: bool
+) -> None:
+    monkeypatch.setattr("ivr.performing.shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    monkeypatch.setattr("ivr.performing._PAUSE_S", -1000.0)
+    asterisk = called(settings, {})
+    assert ("ADUAN_DONE" in asterisk.variables) is whole
+
+
+# ---------------------------------------------------------------- languages, PIN, mode
+
+
+def test_prompts_are_in_the_language_that_was_chosen(
+    settings: LineSettings, spool: Spool, tmp_path: Path
+) -> None:
+    indonesian = open_book(PROMPTS)
+    english = PromptBook(tmp_path / "en", indonesian.made, indonesian.texts)
+    books = {"id": indonesian, "en": english}
+    asterisk = called(settings, {"WAIT FOR DIGIT": pressed("3")}, books=books)
+    spoken = [command.split('"')[1] for command in asterisk.commands if "STREAM" in command]
+    consent = next(index for index, stem in enumerate(spoken) if "welcome_consent" in stem)
+    assert all(stem.startswith(str(PROMPTS)) for stem in spoken[:consent])
+    assert all(stem.startswith(str(tmp_path / "en")) for stem in spoken[consent:])
+    assert values(spool, "language") == ["en"]
+
+
+def test_a_language_without_a_book_is_spoken_as_before(settings: LineSettings) -> None:
+    asterisk = called(settings, {"WAIT FOR DIGIT": pressed("2")})
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+
+
+def test_the_pin_is_read_after_the_number(settings: LineSettings) -> None:
+    asked: list[str] = []
+
+    def pin(number: str) -> str:
+        asked.append(number)
+        return PIN
+
+    settings = replace(settings, pin=pin)
+    performed = called(settings, {}).applications()
+    at = performed.index("stream pin_intro")
+    digits = [one for one in performed[at + 1 :] if one.startswith("stream digit_")]
+    assert digits[:4] == [f"stream digit_{digit}" for digit in PIN]
+    assert asked == [NUMBER]
+
+
+@pytest.mark.parametrize("pin", ["", "12345", "12a4", "\u0661\u0662\u0663\u0664", None])
+def test_a_pin_that_is_none_is_not_read(settings: LineSettings, pin: str | None) -> None:
+    def port(_: str) -> str:
+        if pin is None:
+            raise OSError("no database")
+        return pin
+
+    asterisk = called(replace(settings, pin=port), {})
+    assert "stream pin_intro" not in asterisk.applications()
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+
+
+def test_the_mode_is_asked_for_each_caller(settings: LineSettings) -> None:
+    asked: list[str] = []
+
+    def mode(caller: str) -> str:
+        asked.append(caller)
+        return "limited"
+
+    settings = replace(settings, mode=mode)
+    assert called(settings, {}).applications()[:2] == ["stream welcome", "stream welcome_consent"]
+    assert asked == ["081234567890"]
+
+
+def test_a_port_that_fails_leaves_an_ordinary_call(
+    settings: LineSettings, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_: str) -> Any:
+        raise OSError("no database for 081234567890")
+
+    settings = replace(settings, mode=broken, inquiry=broken, pin=broken)
+    answers = {"WAIT FOR DIGIT": pressed("12" + KNOWN + PIN)}
+    asterisk = called(settings, answers)
+    assert "stream status_unavailable" in asterisk.applications()
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+    assert "081234567890" not in caplog.text + spool.sidecar_path(CALL).read_text()
+
+
+# ---------------------------------------------------------------- conversations
+
+
+def talking(settings: LineSettings) -> LineSettings:
+    return replace(settings, limits=TALKING)
+
+
+def test_the_desk_is_asked_for_by_a_subroutine(settings: LineSettings, spool: Spool) -> None:
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("*"), "GOSUB": [TRYING]}
+    asterisk = called(talking(settings), answers, variables={"ADUAN_BRIDGE": "talked"})
+    assert 'GOSUB "aduan-emergency" "s" "1" "1,40,0"' in asterisk.commands
+    assert values(spool, "connected") == ["talked"]
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+
+
+def test_the_place_in_the_queue_is_told_and_rounds_are_counted(
+    settings: LineSettings, spool: Spool
+) -> None:
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("10.1")}
+    variables = {"ADUAN_BRIDGE": "nobody", "ADUAN_KEY": ""}
+    asterisk = called(talking(settings), answers, variables=variables)
+    rounds = [command for command in asterisk.commands if command.startswith("GOSUB")]
+    assert [command.split('"')[7] for command in rounds] == ["1,30,0", "2,30,0"]
+    performed = asterisk.applications()
+    at = performed.index("stream queue_position")
+    assert performed[at : at + 3] == [
+        *("stream queue_position", "stream digit_1", "stream queue_offer")
+    ]
+
+
+def test_nobody_signed_in_goes_on_to_recording(settings: LineSettings, spool: Spool) -> None:
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("10")}
+    asterisk = called(talking(settings), answers, variables={"ADUAN_BRIDGE": "away"})
+    assert "stream no_operator" in asterisk.applications()
+    assert spool.read(CALL).kept == "complaint-1"
+
+
+@pytest.mark.parametrize("key", ["5", "", "12", "x"])
+def test_only_one_key_leaves_a_queue(settings: LineSettings, key: str) -> None:
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("101")}
+    variables = {"ADUAN_BRIDGE": "nobody", "ADUAN_KEY": key}
+    asterisk = called(talking(settings), answers, variables=variables)
+    assert asterisk.variables["ADUAN_DONE"] == "1"
+
+
+def test_a_hang_up_in_a_conversation_is_a_hang_up(settings: LineSettings, spool: Spool) -> None:
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("*"), "GOSUB": [HANGUP]}
+    asterisk = called(talking(settings), answers)
+    assert values(spool, "step")[-1] == "hung_up"
+    assert "ADUAN_DONE" not in asterisk.variables
+
+
+def test_a_subroutine_that_is_not_there_is_no_way(settings: LineSettings, spool: Spool) -> None:
+    answers: dict[str, list[Answer]] = {
+        "WAIT FOR DIGIT": pressed("*"),
+        "GOSUB": ["200 result=-1 Gosub failed"],
+    }
+    asterisk = called(talking(settings), answers)
+    assert "stream emergency_record" in asterisk.applications()
+    assert spool.read(CALL).kept == "complaint-1"

@@ -1,0 +1,139 @@
+"""What is rendered for the exchange: nothing hostile, nothing that was not asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callcenter.gateways.asterisk import (
+    AsteriskSettings,
+    Operator,
+    SettingsError,
+    Trunk,
+    render,
+)
+from callcenter.gateways.parts import Parts
+
+PARTS = Parts((), "/usr/lib/asterisk/modules", "/usr/share/asterisk", (), "")
+TRUNK = Trunk("sip.example.org", "03665501000", "trunk-secret")
+DESK = "sip:desk@10.0.0.5"
+OPERATORS = (Operator("op1", "a-secret-of-op1"), Operator("op2", "a-secret-of-op2"))
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> AsteriskSettings:
+    """A line without an emergency desk and without operators."""
+    return AsteriskSettings(
+        *("pbx1", tmp_path / "state", tmp_path / "spool", tmp_path / "prompts"),
+        *(tmp_path / "numbers", "ami-secret"),
+    )
+
+
+def rendered(settings: AsteriskSettings) -> dict[str, str]:
+    render(settings, PARTS)
+    return {path.name: path.read_text() for path in settings.etc.glob("*.conf")}
+
+
+def contexts(extensions: str) -> dict[str, str]:
+    """The text of each context, without its comments."""
+    kept = "\n".join(line for line in extensions.splitlines() if not line.startswith(";"))
+    parts = re.split(r"^\[([a-z-]+)\]$", kept, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def reachable(found: dict[str, str], first: str) -> set[str]:
+    """Every context that a call in `first` can come to by itself."""
+    seen, todo = set(), [first]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo += [other for other in found if re.search(rf"\b{other}\b(?!-)", found[name])]
+    return seen
+
+
+def test_the_way_in_never_leads_out(bare: AsteriskSettings) -> None:
+    full = replace(bare, emergency=DESK, operators=OPERATORS)
+    found = contexts(rendered(full)["extensions.conf"])
+    within = reachable(found, "aduan-inbound")
+    assert {"aduan-call", "aduan-fallback", "aduan-busy"} <= within
+    outward = {name for name, text in found.items() if re.search(r"\b(Dial|Queue)\(", text)}
+    assert outward == {"aduan-emergency", "aduan-operators"}
+    assert not within & outward
+
+
+def test_without_desk_and_operators_nothing_more_is_loaded(bare: AsteriskSettings) -> None:
+    texts = rendered(bare)
+    modules = texts["modules.conf"]
+    for module in ("app_dial", "app_queue", "app_mixmonitor", "musiconhold", "registrar"):
+        assert f"load = {module}" not in modules and f"load = res_{module}" not in modules
+    assert not re.search(r"\b(Dial|Queue|MixMonitor)\(", texts["extensions.conf"])
+    assert "endpoint_identifier_order = ip\n" in texts["pjsip.conf"]
+    assert not (bare.state / "music" / "waiting.wav").exists()
+
+
+def test_a_desk_alone_loads_no_queue_and_an_operator_no_dialler(bare: AsteriskSettings) -> None:
+    assert "app_queue" not in _loaded(replace(bare, emergency=DESK))
+    assert "app_dial" not in _loaded(replace(bare, operators=OPERATORS))
+
+
+def _loaded(settings: AsteriskSettings) -> set[str]:
+    return set(re.findall(r"^load = (\w+)\.so$", rendered(settings)["modules.conf"], re.MULTILINE))
+
+
+def test_the_manager_may_do_no_more_than_before(bare: AsteriskSettings) -> None:
+    plain = rendered(bare)["manager.conf"]
+    assert rendered(replace(bare, emergency=DESK, operators=OPERATORS))["manager.conf"] == plain
+    assert "write = reporting\n" in plain
+
+
+def test_a_recording_of_a_conversation_is_named_by_our_own_id(bare: AsteriskSettings) -> None:
+    texts = rendered(replace(bare, emergency=DESK, operators=OPERATORS))
+    commands = re.findall(r",MixMonitor\(.*\)", texts["extensions.conf"])
+    assert commands == [",MixMonitor(${SPOOL}/${ADUAN_TALK},b)"]
+    assert "Set(ADUAN_TALK=${UNIQUEID}_talk-${ARG1}.wav)" in texts["extensions.conf"]
+
+
+def test_a_number_is_dialled_through_the_trunk(bare: AsteriskSettings) -> None:
+    texts = rendered(replace(bare, emergency="112", trunk=TRUNK))
+    assert "Dial(PJSIP/112@trunk,${ARG2},dgm(aduan))" in texts["extensions.conf"]
+
+
+MISTAKES: list[tuple[str, dict[str, Any]]] = [
+    ("emergency", {"emergency": "112"}),
+    ("emergency", {"emergency": "sip:desk@host\ncontext = aduan-inbound", "trunk": TRUNK}),
+    ("emergency", {"emergency": "sip:desk@host;x=y"}),
+    ("emergency", {"emergency": "sip:desk@host:99999"}),
+    ("emergency", {"emergency": "sip:desk@-host"}),
+    ("emergency", {"emergency": "112&PJSIP/0900@trunk", "trunk": TRUNK}),
+    ("emergency", {"emergency": "112,60,U(x)", "trunk": TRUNK}),
+    ("operators", {"operators": (Operator("op1]\n[x", "a-secret-of-op1"),)}),
+    ("operators", {"operators": (Operator("trunk", "a-secret-of-op1"),)}),
+    ("operators", {"operators": (OPERATORS[0], OPERATORS[0])}),
+    ("the secret", {"operators": (Operator("op1", "short"),)}),
+    ("the secret", {"operators": (Operator("op1", "a-secret;\nof-op1"),)}),
+    ("operator_strategy", {"operator_strategy": "ringall\nmember = x"}),
+    ("max_calls_per_caller", {"max_calls_per_caller": 0}),
+    ("talk_seconds", {"talk_seconds": 10}),
+]
+
+
+@pytest.mark.parametrize(("named", "changes"), MISTAKES)
+def test_a_hostile_value_is_refused_before_anything_is_written(
+    bare: AsteriskSettings, named: str, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(SettingsError, match=named):
+        render(replace(bare, **changes), PARTS)
+    assert not bare.etc.exists()
+
+
+def test_music_of_somebodys_own_stays(bare: AsteriskSettings) -> None:
+    own = bare.state / "music" / "waiting.wav"
+    render(replace(bare, emergency=DESK), PARTS)
+    own.write_bytes(b"their own")
+    render(replace(bare, emergency=DESK), PARTS)
+    assert own.read_bytes() == b"their own"
