@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
+from callcenter.importing import importing
 from callcenter.services import closing, delivery, escalation, notices, status, tickets
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
@@ -122,6 +123,6 @@ def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
     turns = Turns((*ordinary, *line_duties(wiring)))
-    with Heart(wiring.store, "clock"):
+    with Heart(wiring.store, "clock"), importing(wiring):
         while not stop.is_set():
             stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import secrets as random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from callcenter import inquiries
 from callcenter.config import Config, Secrets
 from callcenter.domain.complaint import Urgency
 from callcenter.gateways import asterisk
+from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.channel import Channel
 from callcenter.gateways.pbx import Pbx
@@ -23,15 +25,18 @@ from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
 from callcenter.services import entry, pins
 from callcenter.services.entry import Entry
-from callcenter.services.links import LinkSigner
+from callcenter.services.links import ClipSigner, LinkSigner
 from callcenter.services.receipts import ReceiptRules
 from callcenter.services.rules import Rules
 from callcenter.services.status import InquiryRules
+from callcenter.services.twilio_calls import TwilioLine
+from callcenter.services.twilio_recordings import Import
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import LineSettings
-from ivr.menu import Limits
+from ivr.menu import Limits, build_menu
 from ivr.prompts import PromptBook, Shelf, text_hash, texts
 from ivr.spool import Spool
+from ivr.twilio import Addresses
 
 #: Addresses that no stranger on the internet has (RFC 1918, RFC 1122).
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -202,6 +207,51 @@ class Wiring:
         """What the line says, in every language. Raises PromptsMissing."""
         storage = self.config.storage
         return Shelf(storage.recordings / "prompts", storage.retention_days)
+
+    # ------------------------------------------------------------ calls through Twilio
+
+    @cached_property
+    def twilio_line(self) -> TwilioLine | None:
+        """What a call at Twilio needs; None where calls do not come that way."""
+        calls, settings = self.config.line.twilio, self.line_settings
+        if calls is None:
+            return None
+        people = {"emergency": calls.emergency, "operators": calls.operators}
+        reached = {name: number for name, number in people.items() if number}
+        limits = replace(
+            settings.limits, emergency="emergency" in reached, operators="operators" in reached
+        )
+        base = self.config.web.public_url.rstrip("/") + "/twilio"
+        return TwilioLine(
+            build_menu(limits),
+            lambda call_sid: Addresses(base, partial(self.twilio_clips.token, call_sid), reached),
+            inquiry=settings.inquiry,
+            pin=settings.pin,
+            mode=settings.mode,
+        )
+
+    @cached_property
+    def twilio_clips(self) -> ClipSigner:
+        """Signs the addresses of callers' own clips."""
+        return ClipSigner(self.secret_key)
+
+    @cached_property
+    def twilio_account(self) -> Account:
+        """Where Twilio keeps our recordings. Raises ValueError where there is no account."""
+        from callcenter.gateways.twilio_recordings import TwilioRecordings  # noqa: PLC0415 (slow)
+
+        calls, account = self.config.line.twilio, self.config.notices.twilio
+        if calls is None or account is None or not self.secrets.twilio_auth_token:
+            raise ValueError("line.twilio: is not set up")  # load() refuses it first
+        return TwilioRecordings(account, self.secrets.twilio_auth_token, calls.recording_hosts)
+
+    @cached_property
+    def twilio_import(self) -> Import:
+        """Where recordings from Twilio go. Raises ValueError where no calls come that way."""
+        if self.twilio_line is None:
+            raise ValueError("line.twilio: is not set up")
+        staging = self.config.storage.recordings / "twilio"
+        return Import(self.spool, staging, self.twilio_line.menu, self._consent_version)
 
     def pbx(self) -> Pbx:
         """A connection to the exchange's manager; the caller starts and stops it."""

@@ -141,7 +141,7 @@ class Spool:
         """
         if not _KEY.fullmatch(key):
             raise NotInSpool(f"{key!r} is no key of a sidecar")
-        line = f"{time.time():.3f} {key}={quote(value[:_MOST_VALUE], safe='')}\n".encode()
+        line = _line(time.time(), key, value)
         try:
             file = os.open(self.sidecar_path(call_id), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -151,6 +151,29 @@ class Spool:
         finally:
             os.close(file)
         return True
+
+    def put_call(
+        self,
+        call_id: str,
+        lines: Iterable[tuple[float, str, str]],
+        clips: Iterable[tuple[str, int, Path]],
+    ) -> None:
+        """Take in a call that happened elsewhere: (epoch, key, value) and (kind, take, file).
+
+        The files are moved, from the same disk; the sidecar comes last and whole. A file that is
+        gone was moved before. Doing it twice changes nothing.
+        """
+        for kind, take, file in clips:
+            if file.exists():
+                file.replace(self.clip_path(call_id, kind, take))
+        draft = self.folder.parent / f"{call_id}.call.new"
+        content = b"".join(_line(at, key, value) for at, key, value in lines)
+        with draft.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        draft.chmod(0o640)
+        draft.replace(self.sidecar_path(call_id))
 
     # ------------------------------------------------------------ reading
 
@@ -260,6 +283,10 @@ class Spool:
             target.with_name(target.name + ".reason").write_text(reason + "\n", encoding="utf-8")
         shutil.move(path, target)
         return target
+
+
+def _line(at: float, key: str, value: str) -> bytes:
+    return f"{at:.3f} {key}={quote(value[:_MOST_VALUE], safe='')}\n".encode()
 
 
 def _stray(path: Path) -> str:

@@ -115,6 +115,8 @@ def _people_mistakes(config: Config) -> Iterator[str]:
 
 def _channel_mistakes(config: Config) -> Iterator[str]:
     notices = config.notices
+    if config.line.twilio and notices.twilio is None:
+        yield "line.twilio: needs the account; add notices.twilio.account_sid"
     for channel in notices.channels:
         if channel in ("whatsapp", "sms"):
             sender = getattr(notices.twilio, f"{channel}_from", None)

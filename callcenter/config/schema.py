@@ -141,6 +141,24 @@ class Status(Section):
     wrong_a_day: int = Field(default=60, ge=1, le=5000)
 
 
+class TwilioCalls(Section):
+    """Calls that come in through Twilio, with the account of notices.twilio.
+
+    `emergency` and `operators` are who is called when a caller asks for them. `recording_hosts`
+    are the hosts to which Twilio may send us for audio.
+    """
+
+    emergency: Phone | None = None
+    operators: Phone | None = None
+    recording_hosts: tuple[str, ...] = (
+        "*.twilio.com",
+        "*.twiliocdn.com",
+        "s3.amazonaws.com",
+        "*.s3.amazonaws.com",
+        "s3-*.amazonaws.com",
+    )
+
+
 class Line(Section):
     """The telephone line. `call_back_from` and `_to`: the hours in which citizens are called."""
 
@@ -165,6 +183,7 @@ class Line(Section):
     emergency: Emergency | None = None
     operators: tuple[Operator, ...] = ()
     operators_ring: Literal["all", "least_recent"] = "all"
+    twilio: TwilioCalls | None = None
 
 
 class Web(Section):

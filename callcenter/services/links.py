@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 
 from callcenter.services.errors import NotFound
 from callcenter.store.models import OfficerLink
+from ivr.flow import Clip
 
-_SALT = "officer-link"
+_SALT, _CLIP_SALT = "officer-link", "twilio-clip"
 _WORDS = "Tautan ini tidak berlaku lagi."
 
 
@@ -42,6 +43,25 @@ class LinkSigner:
         if type(value) is not int:
             raise NotFound(_WORDS)
         return value
+
+
+class ClipSigner:
+    """A clip of a call that goes on <-> the token in its address at Twilio."""
+
+    def __init__(self, secret_key: str) -> None:
+        self._serializer = URLSafeSerializer(secret_key, salt=_CLIP_SALT)
+
+    def token(self, call_sid: str, clip: Clip) -> str:
+        """The signed token."""
+        return str(self._serializer.dumps([call_sid, clip.kind, clip.take]))
+
+    def clip(self, token: str) -> tuple[str, Clip]:
+        """The call and the clip behind a token; NotFound for anything that we did not sign."""
+        try:
+            call_sid, kind, take = self._serializer.loads(token)
+        except (BadData, UnicodeEncodeError):
+            raise NotFound(_WORDS) from None
+        return call_sid, Clip(kind, take)
 
 
 def link_for(

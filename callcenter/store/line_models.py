@@ -1,8 +1,9 @@
-"""The tables behind the line's services: inquiries, modes, call-backs, flags of callers."""
+"""The tables behind the line's services: inquiries, modes, call-backs, flags, calls at Twilio."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Enum, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -113,3 +114,41 @@ class CallBackTry(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     outcome: Mapped[call_back.Outcome | None] = mapped_column(_stored(call_back.Outcome))
+
+
+class TwilioCall(Base):
+    """A call at Twilio while it lasts: what has happened in it, one entry per request.
+
+    Once the call lies in the spool, its events and its caller are forgotten here.
+    """
+
+    __tablename__ = "twilio_calls"
+    __table_args__ = (Index("ix_twilio_calls_spooled_at_ended_at", "spooled_at", "ended_at"),)
+    call_sid: Mapped[str] = mapped_column(String(34), primary_key=True)
+    call_uid: Mapped[str] = mapped_column(String(80), unique=True)
+    caller: Mapped[str] = mapped_column(String(80), default="")
+    called: Mapped[str] = mapped_column(String(80), default="")
+    mode: Mapped[str] = mapped_column(String(30), default="app")
+    begun: Mapped[dict[str, Any]] = mapped_column(default=dict)  # ivr.flow.Started
+    events: Mapped[list[Any]] = mapped_column(default=list)  # [{"at": epoch, "event": ...}, ...]
+    public_number: Mapped[str | None] = mapped_column(String(8))
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    cause: Mapped[str] = mapped_column(String(40), default="")
+    spooled_at: Mapped[datetime | None]
+
+
+class TwilioRecording(Base):
+    """An audio file that Twilio keeps for us; its id makes every import of it the same one."""
+
+    __tablename__ = "twilio_recordings"
+    __table_args__ = (UniqueConstraint("call_sid", "kind", "take"),)
+    recording_sid: Mapped[str] = mapped_column(String(34), primary_key=True)
+    call_sid: Mapped[str] = mapped_column(String(34))
+    kind: Mapped[str] = mapped_column(String(20))
+    take: Mapped[int]
+    noted_at: Mapped[datetime]
+    fetch_at: Mapped[datetime | None] = mapped_column(index=True)  # None: fetched, or given up
+    fetched_at: Mapped[datetime | None]
+    tries: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(300), default="")

@@ -19,12 +19,14 @@ from callcenter.web import (
     line,
     messages,
     officer,
+    phone,
     prompts,
     recordings,
     screen,
     security,
     silence,
     tickets,
+    twilio,
 )
 from callcenter.wiring import Wiring
 
@@ -42,6 +44,8 @@ _ROOMS = (
     health,
     officer,
     prompts,
+    phone,
+    twilio,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,10 @@ from typing import BinaryIO
 from flask import Response, request
 from werkzeug.exceptions import NotFound
 from werkzeug.wsgi import wrap_file
+
+from ivr.menu import LANGUAGES
+
+_PROMPT = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 def open_inside(folder: Path, relative: str) -> tuple[BinaryIO, int]:
@@ -50,6 +55,16 @@ def send(folder: Path, relative: str, *, sha256: str, media_type: str) -> Respon
     except Exception:
         response.close()
         raise
+    return response
+
+
+def send_prompt(folder: Path, language: str, key: str) -> Response:
+    """What the line says, in Indonesian where the language does not have it."""
+    if language not in LANGUAGES.values() or not _PROMPT.fullmatch(key):
+        raise NotFound
+    chosen = language if (folder / language / f"{key}.wav").is_file() else "id"
+    response = send(folder, f"{chosen}/{key}.wav", sha256="", media_type="audio/wav")
+    del response.headers["ETag"]  # it would name the file's content, which nobody has read
     return response
 
 

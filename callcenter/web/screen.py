@@ -147,7 +147,7 @@ def _stamp(name: str) -> str:
 
 def menu() -> list[tuple[tuple[str, ...], str, str]]:
     """The main menu: rights, endpoint, words; only what the reader may open is shown."""
-    return [
+    entries: list[tuple[tuple[str, ...], str, str]] = [
         (("work_desk",), "inbox.home", _("Kotak masuk")),
         (("work_desk",), "inbox.complaints", _("Aduan")),
         (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
@@ -157,6 +157,9 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("edit_prompts",), "prompts.index", _("Suara")),
         (("switch_line",), "line.page", _("Saluran")),
     ]
+    if wiring().config.sample:
+        entries.append((("try_line",), "phone.page", _("Telepon uji")))
+    return entries
 
 
 def standing_of(ticket: Ticket) -> Standing:

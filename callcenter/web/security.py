@@ -32,21 +32,23 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), interest-cohort=()",
 }
-#: Where a prompt is recorded; nowhere else does a page of ours listen.
-_LISTENING = ("prompts.prompt", "prompts.record")
+#: Where a prompt is recorded, and the test phone; nowhere else does a page of ours listen.
+_LISTENING = ("prompts.prompt", "prompts.record", "phone.page")
 _YEAR_S = 31_536_000
-_PHOTOS_BYTES = 64_000_000
-_SOUND_BYTES = 12_000_000  # a minute, two channels, 48 kHz
+#: Forms that carry photos; a minute of a prompt, two channels, 48 kHz; three of a test call.
+_MOST_BYTES = {
+    "officer.act": 64_000_000,
+    "prompts.record": 12_000_000,
+    "phone.clip": 20_000_000,
+}
 
 csrf = CSRFProtect()
 
 
 def _room_for_files() -> None:
-    """Only the officer's forms carry photos, one page sound; before anything reads the body."""
-    if request.endpoint == "officer.act":
-        request.max_content_length = _PHOTOS_BYTES
-    elif request.endpoint == "prompts.record":
-        request.max_content_length = _SOUND_BYTES
+    """Only a few forms carry files; before anything reads the body."""
+    if request.endpoint in _MOST_BYTES:
+        request.max_content_length = _MOST_BYTES[request.endpoint]
 
 
 def _add_headers(response: Response) -> Response:

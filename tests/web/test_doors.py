@@ -59,6 +59,17 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "officer.act": ("POST", "/p/{k}/accept", PUBLIC),
     "officer.clip": ("GET", "/p/{k}/recordings/{r}.wav", PUBLIC),
     "officer.photo": ("GET", "/p/{k}/photos/1.jpg", PUBLIC),
+    "phone.page": ("GET", "/phone/", {SUPERVISOR, ADMIN}),
+    "phone.dial": ("POST", "/phone/calls", {SUPERVISOR, ADMIN}),
+    "phone.tell": ("POST", "/phone/calls/x", {SUPERVISOR, ADMIN}),
+    "phone.clip": ("POST", "/phone/calls/x/clip", {SUPERVISOR, ADMIN}),
+    "phone.prompt": ("GET", "/phone/prompts/id/thanks.wav", {SUPERVISOR, ADMIN}),
+    "phone.listen": ("GET", "/phone/calls/x/clips/complaint-1.wav", {SUPERVISOR, ADMIN}),
+    "twilio.voice": ("POST", "/twilio/voice", PUBLIC),  # no calls by Twilio: 404
+    "twilio.status": ("POST", "/twilio/status", PUBLIC),
+    "twilio.recording": ("POST", "/twilio/recording", PUBLIC),
+    "twilio.prompt": ("GET", "/twilio/prompts/id/thanks.wav", PUBLIC),
+    "twilio.clip": ("GET", "/twilio/clips/x.wav", PUBLIC),
 }
 
 

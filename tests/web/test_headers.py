@@ -51,7 +51,12 @@ def test_nothing_is_loaded_from_elsewhere() -> None:
         assert not re.search(r"(src|href|url\()=?\"?https?://", file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("endpoint", [e for e, row in DOORS.items() if row[0] == "POST"])
+#: Twilio's signature takes the token's place.
+WITHOUT_TOKEN = {"twilio.voice", "twilio.status", "twilio.recording"}
+POSTS = {endpoint for endpoint, row in DOORS.items() if row[0] == "POST"}
+
+
+@pytest.mark.parametrize("endpoint", sorted(POSTS - WITHOUT_TOKEN))
 def test_a_post_without_a_token_changes_nothing(
     as_user: Callable[[str], FlaskClient], a_ticket: Callable[..., Sent], endpoint: str
 ) -> None:

@@ -1,0 +1,228 @@
+"""Where a call stands, from what has happened in it: for lines that cannot hold a call themselves.
+
+A line that answers single requests keeps the events of a call and nothing else; its place, its
+next actions and its sidecar follow from them at any time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ivr.conduct import Inquiry, Log, Performance, conduct
+from ivr.flow import (
+    Action,
+    Bridge,
+    Clip,
+    Connected,
+    Event,
+    Failed,
+    Finish,
+    FlowState,
+    Found,
+    HungUp,
+    Language,
+    Lookup,
+    Note,
+    NotFound,
+    Play,
+    Played,
+    Pressed,
+    Recorded,
+    Silence,
+    Spelled,
+    Started,
+    step,
+)
+from ivr.nodes import Menu
+
+BEEP = ("beep",)
+_EVENTS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Started,
+        Played,
+        Pressed,
+        Silence,
+        Spelled,
+        Recorded,
+        Found,
+        NotFound,
+        Connected,
+        HungUp,
+        Failed,
+    )
+}
+
+# ---------------------------------------------------------------- events as they are kept
+
+
+def plain(event: Event) -> dict[str, Any]:
+    """An event as JSON can hold it."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def event_from(kept: Mapping[str, Any]) -> Event:
+    """The event that `plain` made this of. Raises KeyError or TypeError for anything else."""
+    values = {key: value for key, value in kept.items() if key != "event"}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            values[key] = Clip(**value)
+        elif isinstance(value, list):
+            values[key] = tuple(value)
+    event: Event = _EVENTS[kept["event"]](**values)
+    return event
+
+
+# ---------------------------------------------------------------- where a call stands
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is to be performed now, or how the call ended.
+
+    `step` counts the events so far and `talks` the connections before this one; `learnt` are
+    the events that this walk has added (inquiries).
+    """
+
+    step: int
+    language: str
+    talks: int = 0
+    actions: tuple[Performance, ...] = ()
+    finish: Finish | None = None
+    learnt: tuple[Event, ...] = ()
+
+    @property
+    def awaited(self) -> Performance | None:
+        """What the next request is the answer to."""
+        return self.actions[-1] if self.actions else None
+
+
+@dataclass
+class _Walk:
+    """The way through a menu, as far as it is known."""
+
+    left: deque[Event]
+    inquiry: Inquiry
+    taken: int = 0
+    talks: int = 0
+    language: str = "id"
+    learnt: list[Event] = field(default_factory=list)
+
+    def next(self, actions: Sequence[Action]) -> Event | None:
+        """The event after these actions; None when it is still to come."""
+        last = actions[-1]
+        if not self.left and isinstance(last, Lookup):
+            self.left.append(looked_up(self.inquiry, last))
+            self.learnt.append(self.left[0])
+        if not self.left:
+            return None
+        self.taken += 1
+        self.talks += isinstance(last, Bridge)
+        return self.left.popleft()
+
+    def standing(self, actions: Sequence[Action]) -> Standing:
+        last = actions[-1]
+        finish = last if isinstance(last, Finish) else None
+        todo = () if finish else tuple(a for a in actions if not isinstance(a, Note | Language))
+        learnt = tuple(self.learnt)
+        return Standing(self.taken, self.language, self.talks, todo, finish, learnt)  # type: ignore[arg-type]
+
+
+def walk(menu: Menu, started: Started, events: Iterable[Event], inquiry: Inquiry) -> Standing:
+    """Where a call stands after these events. A `Lookup` that they do not answer is made now."""
+    way = _Walk(deque(events), inquiry)
+    state, event = FlowState(menu=menu), _as_event(started)
+    while True:
+        state, actions = step(state, event)
+        for action in actions:
+            if isinstance(action, Language):
+                way.language = action.code
+        if state.outcome is not None:
+            return way.standing(actions)
+        following = way.next(actions)
+        if following is None:
+            return way.standing(actions)
+        event = following
+
+
+def _as_event(started: Started) -> Event:
+    return started
+
+
+def looked_up(inquiry: Inquiry, action: Lookup) -> Event:
+    """What an inquiry found; `Failed` when the desk cannot say, whatever is wrong with it."""
+    try:
+        return inquiry(action)
+    except Exception as error:  # whatever is wrong with it, the caller can still record
+        return Failed(f"inquiry: {type(error).__name__}")
+
+
+def is_answer(event: Event) -> bool:
+    """Whether this came of an inquiry, and not of a request."""
+    return isinstance(event, Found | NotFound | Failed)
+
+
+# ---------------------------------------------------------------- the sidecar, afterwards
+
+
+@dataclass(frozen=True)
+class _Lines(Log):
+    """A sidecar that is written when the call is over, with the times of its events."""
+
+    lines: list[tuple[float, str, str]]
+    clock: list[float]
+
+    def write(self, key: str, value: str = "") -> None:
+        self.lines.append((self.clock[-1], key, value))
+
+
+class _Retold:
+    """A line on which everything has happened already."""
+
+    def __init__(self, happened: Iterable[tuple[float, Event]], clock: list[float]) -> None:
+        self._left, self._clock = deque(happened), clock
+
+    def perform(self, action: Performance) -> Event:
+        if isinstance(action, Play) and action.prompts == BEEP:
+            return Played()
+        return self._next()
+
+    def inquire(self, _lookup: Lookup) -> Found | NotFound:
+        event = self._next()
+        if isinstance(event, Found | NotFound):
+            return event
+        raise LookupError("the inquiry failed")
+
+    def _next(self) -> Event:
+        if not self._left:
+            return HungUp()
+        at, event = self._left.popleft()
+        self._clock.append(at)
+        return event
+
+    def noted(self, note: Note) -> None:
+        """Nobody to tell."""
+
+    def speak(self, language: str) -> None:
+        """Nothing to say."""
+
+
+def retell(
+    log: Log,
+    menu: Menu,
+    started: tuple[float, Started],
+    happened: Iterable[tuple[float, Event]],
+    consent: str,
+) -> tuple[list[tuple[float, str, str]], Finish]:
+    """The lines (epoch, key, value) that a line which held the call had written, and its end.
+
+    Times of `started` and `happened` are epoch seconds. Nothing is written to `log`.
+    """
+    clock = [started[0]]
+    lines = _Lines(log.spool, log.call_id, [], clock)
+    line = _Retold(happened, clock)
+    finish = conduct(line, lines, menu, started[1], consent, line.inquire)
+    return lines.lines, finish
