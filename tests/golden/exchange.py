@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from ivr import asterisk
 from ivr.asterisk import LineServer, LineSettings, serve
-from ivr.conduct import CONSENT, Performance
+from ivr.conduct import Performance
 from ivr.flow import Ask, Event, Finish, Gather, Listen, Play
 from ivr.menu import LANGUAGES
 from ivr.performing import AsteriskLine
@@ -60,6 +60,27 @@ def fastagi(script: Script, _folder: Path) -> str:
     return telling.text()
 
 
+class _Made(dict[str, Made]):
+    """Every prompt is made: what a script lets the line say is not looked for on disk."""
+
+    def __missing__(self, _key: str) -> Made:
+        return Made("", "0" * 64, "", 0.0, 0.0)
+
+    def __contains__(self, _key: object) -> bool:
+        return True
+
+
+class _Book(PromptBook):
+    """A book whose prompts are there as soon as they are looked for."""
+
+    def path(self, key: str) -> Path:
+        """The sound file of a prompt."""
+        file = super().path(key)
+        file.parent.mkdir(exist_ok=True)
+        file.touch()
+        return file
+
+
 @cache
 def _line(table: str, operators: str | None, emergency: str | None) -> tuple[LineServer, Spool]:
     """One running line for all scripts with the same table."""
@@ -75,9 +96,8 @@ def _line(table: str, operators: str | None, emergency: str | None) -> tuple[Lin
         pin=lambda _number: _now["call"].telling.script.started.pin,
         mode=lambda _caller: _now["call"].telling.script.started.mode,
     )
-    made = {CONSENT: Made("", "0" * 64, "", 0.0, 0.0)}
-    books = {code: PromptBook(folder / code, made, {}) for code in LANGUAGES.values()}
-    server = serve(settings, Script("", (), begins).menu, books)
+    books = {code: _Book(folder / code, _Made(), {}) for code in LANGUAGES.values()}
+    server = serve(settings, Script("", (), begins).menu, lambda: books)
     server.start()
     return server, Spool(settings.spool, settings.quarantine)
 

@@ -120,7 +120,7 @@ def test_every_prompt_is_found_where_it_was_played() -> None:
 
 
 def test_an_interrupted_prompt_was_not_heard() -> None:
-    heard = line("thanks")[: RATE * 2]
+    heard = line("review")[: RATE * 2]
     assert heard_prompts(heard, PROMPTS) == []
 
 
@@ -138,7 +138,7 @@ def test_contains() -> None:
     assert not contains(quiet(9), quiet(1))
 
 
-SPOKEN = CLIPS["welcome_consent"]
+SPOKEN = CLIPS["sample_complaint"]
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.53, 7.01, 12.0])
