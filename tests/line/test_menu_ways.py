@@ -111,13 +111,16 @@ WAYS: dict[str, tuple[Step, ...]] = {
         *(*OPERATOR, Wait(Heard(noise("id", "operators")))),
         *(Press("5", After(1.0)), at("queue_offer", "2")),
     ),
+    "0824004": (*OPERATOR, Wait(Heard(noise("id", "operators"))), Press("*", After(1.0))),
     HIDDEN: (*REPORT, *AFTER_NAME_AND_VILLAGE, at("ask_phone", "081234567#")),
     "0826001": (*REPORT, *AFTER_NAME_AND_VILLAGE, at("repeat", "1")),
     "0827001": (SAY,),
     "0827002": (SAY,),
     "0827003": (Press("*", Heard(noise("id", "announcement"))),),
 }
-ANSWERED = {"0823001", "0823004", "0824001", "0827003"}  # the others ring in vain
+# The others ring in vain.
+AT_THE_DESK = {"0823001", "0823004", "0824004", "0827003"}
+AT_THE_OPERATOR = {"0824001"}
 MODES = {"0827001": "emergency_only", "0827002": "limited", "0827003": "announcement"}
 EARLY, SOUNDS = "0824000", "0828001"  # before any operator is signed in; keys as sound
 
@@ -186,8 +189,8 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
     with ExitStack() as stack:
         sound = alaw(GREETING / 32768)
         desk, operator = (
-            stack.enter_context(Desk(say=sound, talk_s=TALK_S, answers=ANSWERED.__contains__))
-            for _ in range(2)
+            stack.enter_context(Desk(say=sound, talk_s=TALK_S, answers=callers.__contains__))
+            for callers in (AT_THE_DESK, AT_THE_OPERATOR)
         )
         prompts = folder / "prompts"
         pbx = start(
@@ -363,6 +366,13 @@ def test_a_key_in_the_queue_asks_for_a_call_back(evening: Evening) -> None:
     call = evening["0824003"]
     assert call.values("call_back") == ["asked"]
     assert call.steps[-3:] == ["queue_offer", "call_back", "served"]
+
+
+def test_emergency_from_the_queue(evening: Evening) -> None:
+    call = evening["0824004"]
+    assert call.values("connected") == ["nobody", "talked"]
+    assert [clip.take for clip in call.call.clips_of("talk")] == [2]
+    assert evening.desk.talk("0824004").answered.is_set()
 
 
 def test_no_operator_at_all_goes_on_to_recording_at_once(evening: Evening) -> None:
