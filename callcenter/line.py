@@ -117,6 +117,7 @@ class _Line:
     def _answer(self) -> None:
         """Take the application's port; without prompts, or with the port taken, file only."""
         if self._server is None and not self._over.is_set():
+            self._wiring.books()  # a line that cannot say its consent does not answer
             server = serve(self._wiring.line_settings, books=self._wiring.books)
             server.start()
             self._server = server

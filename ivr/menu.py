@@ -113,12 +113,13 @@ def _welcome(limits: Limits) -> Menu:
 
 
 def _main_menu(prompts: tuple[str, ...], wait_s: float, limits: Limits) -> Choose:
-    """A wrong and a missing key are forgiven alike; then the call goes on to recording."""
+    """Wrong keys are forgiven, then the call goes on to recording; waiting is no mistake at all,
+    but the way of those who only speak."""
     again = Go("menu_again", limits.forgiven, otherwise="ask_complaint", counter="forgiven")
     return Choose(
         prompts,
         {"1": Go("ask_complaint"), "2": Go("ask_number"), "0": Go("operators")},
-        silence=again,
+        silence=Go("ask_complaint"),
         other=again,
         wait_s=wait_s,
         on_failure=Go("ask_complaint"),

@@ -81,11 +81,13 @@ def own_line(config: Config) -> str:
 def told(result: CallResult, config: Config) -> dict[str, Any]:
     """What came of a call, with the prompts and the number that were heard."""
     from ivr.caller.hearing import heard_numbers, heard_prompts
+    from ivr.numbers import is_valid
     from ivr.prompts import texts
 
     folder = config.storage.recordings / "prompts/id"
     prompts = {key: file for key in texts() if (file := folder / f"{key}.wav").is_file()}
     numbers = heard_numbers(result.heard, prompts)
+    public = [number for number in numbers if is_valid(number)]  # a PIN is read aloud, too
     return {
         "outcome": result.outcome,
         "sip_status": result.sip_status,
@@ -100,7 +102,7 @@ def told(result: CallResult, config: Config) -> dict[str, Any]:
             if not key.startswith("digit_")
         ],
         "numbers": numbers,
-        "number": numbers[-1] if numbers else None,
+        "number": public[-1] if public else None,
     }
 
 

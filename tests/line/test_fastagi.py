@@ -42,6 +42,13 @@ UNRECOGNISED = 2
 # `test_menu_ways` walks.
 NOTHING = dict.fromkeys(keys_of(build_menu(LIMITS)), "silence:0.05")
 SHORT = {
+    "welcome": "Layanan aduan.",
+    "language_id": "Indonesia.",
+    "language_ban": "Bali.",
+    "language_en": "Inggris.",
+    "menu": "Lapor atau status?",
+    "menu_again": "Lapor?",
+    "repeat": "Ulangi?",
     "welcome_consent": "Panggilan ini direkam.",
     "ask_complaint": "Silakan bicara.",
     "heard_nothing": "Belum terdengar.",

@@ -391,13 +391,13 @@ def failed(deployment: Deployment, spoken: Samples) -> Failed:
 
     with line_process(config) as killed:
         begin("died")
-        until(lambda: recording(deployment, WAYS["died"]) == EACH, 20)
+        until(lambda: recording(deployment, WAYS["died"]) == EACH, 60)
         killed.end(signal.SIGKILL)
     begin("refused")
-    until(lambda: refused(deployment) == EACH, 20)
+    until(lambda: refused(deployment) == EACH, 60)
     with line_process(config) as hanging:
         begin("hung")
-        until(lambda: recording(deployment, WAYS["hung"]) == EACH, 20)
+        until(lambda: recording(deployment, WAYS["hung"]) == EACH, 60)
         hanging.send(signal.SIGSTOP)
         for thread in threads:
             thread.join()
@@ -445,11 +445,11 @@ def test_what_a_killed_exchange_was_recording_is_repaired_and_filed(
     deployment: Deployment, long: Samples
 ) -> None:
     caller, said = "0830001", long[: 9 * 8000]
-    plan = CallPlan((Say(said),), caller=caller, limit_s=14)
+    plan = CallPlan((Say(said),), caller=caller, limit_s=40)
     call = threading.Thread(target=phone, args=(deployment, [plan]))
     with line_process(deployment.config) as line:
         call.start()
-        until(lambda: size_of_clip(deployment) > 4 * 16000, 20)
+        until(lambda: size_of_clip(deployment) > 4 * 16000, 60)
         deployment.pbx.kill9()
         on_disk = size_of_clip(deployment) / 16000
         assert deployment.filed(caller) == {caller: []}

@@ -61,7 +61,7 @@ FALLBACK = {"fallback_intro", "failed", "no_number", "beep", "pause"}
 BEFORE_THE_LANGUAGE = {"announcement", "emergency_only", "welcome"} | {
     f"language_{name}" for name in LANGUAGES.values()
 }
-SILENT_S = 40  # from the answer to the tone, for a caller who never presses a key
+SILENT_S = 32  # from the answer to the tone, for a caller who never presses a key
 
 
 @pytest.fixture
