@@ -30,8 +30,13 @@ log = logging.getLogger("aduan24.delivery")
 #: After so many tries on one channel without success the next channel is tried.
 TRIES_PER_CHANNEL = 5
 _PAUSES = tuple(timedelta(seconds=s) for s in (5, 20, 60, 300))
-#: After the sending, the provider is asked so often whether the message arrived, then no more.
-_QUESTIONS = tuple(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200))
+#: After the sending, the provider is asked so often whether the message arrived, then no more. A
+#: telephone may be off for days, and a report that is not known to have arrived keeps its ticket
+#: open.
+_QUESTIONS = (
+    *(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200)),
+    *(timedelta(days=d) for d in (1, 2, 4, 7, 14)),
+)
 
 
 class Clock(Protocol):
