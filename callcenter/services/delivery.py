@@ -110,14 +110,14 @@ def claim_notice(
         return None
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
-    # The oldest: a worker that died while it looked sent nothing, the one before it may have.
-    # A resend forgives tries, not doubts.
-    doubtful = next((a for a in notice.attempts if not a.result), None)
-    address = _address(notice.person, carriers.channels, attempts, doubtful)
+    doubts = [a for a in notice.attempts if not a.result]  # a resend forgives tries, not doubts
+    address = _address(notice.person, carriers.channels, attempts, doubts)
     if address is None:
         _give_up(notice)
         return None
     channel, to = address
+    # The oldest: a worker that died while it looked sent nothing, the one before it may have.
+    doubtful = next((a for a in doubts if a.channel == channel), None)
     written = NoticeAttempt(
         notice_id=notice.id, fence=notice.fence, channel=channel, started_at=now
     )
@@ -138,18 +138,16 @@ def _address(
     person: Person | None,
     channels: Iterable[str],
     attempts: Sequence[NoticeAttempt],
-    doubtful: NoticeAttempt | None,
+    doubts: Sequence[NoticeAttempt],
 ) -> tuple[str, str] | None:
     """Channel and address to try now; None when every way is used up.
 
     An attempt whose answer was lost is settled on its own channel before another is tried.
     """
     ways = [(name, to) for name in channels if (to := _reachable(person, name))]
-    if doubtful is not None:
-        for way in ways:
-            if way[0] == doubtful.channel:
-                return way
-    return next((way for way in ways if not _used_up(way[0], attempts)), None)
+    in_doubt = {attempt.channel for attempt in doubts}
+    fresh = (way for way in ways if not _used_up(way[0], attempts))
+    return next((way for way in ways if way[0] in in_doubt), next(fresh, None))
 
 
 def _reachable(person: Person | None, channel: str) -> str | None:
@@ -286,7 +284,7 @@ def _held(session: Session, claim: Claim) -> Notice | None:
 
 
 def _close_doubts(session: Session, written: NoticeAttempt, *, all_of_them: bool) -> None:
-    """Earlier attempts without an answer are settled: they sent nothing, or what was found now.
+    """Earlier attempts of this way are settled: they sent nothing, or what was found now.
 
     One that came back after this attempt looked stays in doubt, unless this one was sent.
     """
@@ -297,6 +295,7 @@ def _close_doubts(session: Session, written: NoticeAttempt, *, all_of_them: bool
         .where(
             NoticeAttempt.notice_id == written.notice_id,
             NoticeAttempt.id < written.id,
+            NoticeAttempt.channel == written.channel,
             NoticeAttempt.result == "",
             true() if all_of_them else known,
         )

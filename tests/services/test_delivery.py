@@ -345,6 +345,28 @@ def test_what_a_stalled_worker_sent_after_the_look_is_looked_for_again(
     assert _notice(town, notice_id).state == "sent"
 
 
+def test_a_doubt_about_one_way_is_not_settled_by_another(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    """Two stalled workers, one by SMS, one by WhatsApp after a resend; SMS then fails."""
+    mail.whatsapp.answers, mail.sms.answers = [REFUSED], [REFUSED]
+    mail.work(T0)
+    slow = _claim(mail, notice_id, T0)
+    mail.work(T0 + LEASE)
+    mail.work(T0 + LEASE)
+    assert _notice(town, notice_id).state == "dead"
+    with town.store.write() as db:
+        notices.resend(db, notice_id, actor="supervisor", now=T0 + HOUR)
+    stuck = _claim(mail, notice_id, T0 + HOUR)
+    mail.whatsapp.looks = [mail.whatsapp.send(stuck.message)]
+    assert not _settle(mail, slow, T0 + HOUR + SECOND)
+    mail.sms.looks = [mail.sms.receipt(Arrival.FAILED)]
+    for turn in range(3):
+        mail.work(T0 + 2 * HOUR + turn * MINUTE)
+    assert _notice(town, notice_id).channel == "whatsapp"
+    assert [channel for channel, _ in mail.sent()].count("whatsapp") == 2  # refused, stuck
+
+
 def test_a_live_worker_and_one_after_its_lease_race_and_one_result_counts(
     town: Town, mail: Mail, notice_id: int
 ) -> None:
