@@ -31,8 +31,13 @@ log = logging.getLogger("aduan24.delivery")
 #: After so many tries on one channel without success the next channel is tried.
 TRIES_PER_CHANNEL = 5
 _PAUSES = tuple(timedelta(seconds=s) for s in (5, 20, 60, 300))
-#: After the sending, the provider is asked so often whether the message arrived, then no more.
-_QUESTIONS = tuple(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200))
+#: After the sending, the provider is asked so often whether the message arrived, then no more. A
+#: telephone may be off for days, and a report that is not known to have arrived keeps its ticket
+#: open.
+_QUESTIONS = (
+    *(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200)),
+    *(timedelta(days=d) for d in (1, 2, 4, 7, 14)),
+)
 
 
 class Clock(Protocol):
@@ -116,16 +121,16 @@ def claim_notice(
         return None
     notice = session.get_one(Notice, notice_id)
     attempts = notice.attempts[notice.forgiven :]
-    # The oldest: a worker that died while it looked sent nothing, the one before it may have.
-    # A resend forgives tries, not doubts.
-    doubtful = next((a for a in notice.attempts if not a.result), None)
+    doubts = [a for a in notice.attempts if not a.result]  # a resend forgives tries, not doubts
     reporter = _reporter(session, notice)
     reach = addresses(notice.person, reporter)
-    address = _address(reach, carriers.channels, attempts, doubtful)
+    address = _address(reach, carriers.channels, attempts, doubts)
     if address is None:
         _give_up(notice)
         return None
     channel, to = address
+    # The oldest: a worker that died while it looked sent nothing, the one before it may have.
+    doubtful = next((a for a in doubts if a.channel == channel), None)
     written = NoticeAttempt(
         notice_id=notice.id, fence=notice.fence, channel=channel, started_at=now
     )
@@ -153,18 +158,16 @@ def _address(
     reach: Mapping[str, str | None],
     channels: Iterable[str],
     attempts: Sequence[NoticeAttempt],
-    doubtful: NoticeAttempt | None,
+    doubts: Sequence[NoticeAttempt],
 ) -> tuple[str, str] | None:
     """Channel and address to try now; None when every way is used up.
 
     An attempt whose answer was lost is settled on its own channel before another is tried.
     """
     ways = [(name, to) for name in channels if (to := reach.get(name))]
-    if doubtful is not None:
-        for way in ways:
-            if way[0] == doubtful.channel:
-                return way
-    return next((way for way in ways if not _used_up(way[0], attempts)), None)
+    in_doubt = {attempt.channel for attempt in doubts}
+    fresh = (way for way in ways if not _used_up(way[0], attempts))
+    return next((way for way in ways if way[0] in in_doubt), next(fresh, None))
 
 
 def _used_up(channel: str, attempts: Sequence[NoticeAttempt], *, doubts: bool = False) -> bool:
@@ -293,7 +296,7 @@ def _held(session: Session, claim: Claim) -> Notice | None:
 
 
 def _close_doubts(session: Session, written: NoticeAttempt, *, all_of_them: bool) -> None:
-    """Earlier attempts without an answer are settled: they sent nothing, or what was found now.
+    """Earlier attempts of this way are settled: they sent nothing, or what was found now.
 
     One that came back after this attempt looked stays in doubt, unless this one was sent.
     """
@@ -304,6 +307,7 @@ def _close_doubts(session: Session, written: NoticeAttempt, *, all_of_them: bool
         .where(
             NoticeAttempt.notice_id == written.notice_id,
             NoticeAttempt.id < written.id,
+            NoticeAttempt.channel == written.channel,
             NoticeAttempt.result == "",
             true() if all_of_them else known,
         )

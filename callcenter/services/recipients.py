@@ -15,8 +15,8 @@ from callcenter.store.models import Complaint, Notice, Person, Ticket
 def people_for(session: Session, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
     """The active people behind these posts, each once.
 
-    Where an agency has nobody at a post, its head is meant, and without a head the coordinator:
-    a step never goes to nobody.
+    Where an agency has nobody at a post, its head is meant, and without a head the coordinator,
+    then the supervisor, then whoever holds an office of the regency: a step never goes to nobody.
     """
     found: dict[str, Person] = {}
     for post in posts:
@@ -40,8 +40,12 @@ def _holders(session: Session, ticket: Ticket, post: Post) -> Sequence[Person]:
 
 
 def _instead(session: Session, ticket: Ticket) -> Sequence[Person]:
-    heads = _at(session, ticket.agency_key, Post.HEAD.value)
-    return heads or _office(session, Post.COORDINATOR)
+    return (
+        _at(session, ticket.agency_key, Post.HEAD.value)
+        or _office(session, Post.COORDINATOR)
+        or _office(session, Post.SUPERVISOR)
+        or _offices(session)
+    )
 
 
 def _at(session: Session, agency_key: str, post: str) -> Sequence[Person]:
@@ -57,6 +61,12 @@ def _office(session: Session, post: Post) -> Sequence[Person]:
         select(Person)
         .where(Person.agency_key.is_(None), Person.post == post.value, Person.active)
         .order_by(Person.key)
+    ).all()
+
+
+def _offices(session: Session) -> Sequence[Person]:
+    return session.scalars(
+        select(Person).where(Person.agency_key.is_(None), Person.active).order_by(Person.key)
     ).all()
 
 

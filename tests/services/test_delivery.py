@@ -25,6 +25,7 @@ from tests.services.conftest import (
     LOST,
     MINUTE,
     REFUSED,
+    SQLITE,
     T0,
     TICK,
     Mail,
@@ -344,6 +345,28 @@ def test_what_a_stalled_worker_sent_after_the_look_is_looked_for_again(
     assert _notice(town, notice_id).state == "sent"
 
 
+def test_a_doubt_about_one_way_is_not_settled_by_another(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    """Two stalled workers, one by SMS, one by WhatsApp after a resend; SMS then fails."""
+    mail.whatsapp.answers, mail.sms.answers = [REFUSED], [REFUSED]
+    mail.work(T0)
+    slow = _claim(mail, notice_id, T0)
+    mail.work(T0 + LEASE)
+    mail.work(T0 + LEASE)
+    assert _notice(town, notice_id).state == "dead"
+    with town.store.write() as db:
+        notices.resend(db, notice_id, actor="supervisor", now=T0 + HOUR)
+    stuck = _claim(mail, notice_id, T0 + HOUR)
+    mail.whatsapp.looks = [mail.whatsapp.send(stuck.message)]
+    assert not _settle(mail, slow, T0 + HOUR + SECOND)
+    mail.sms.looks = [mail.sms.receipt(Arrival.FAILED)]
+    for turn in range(3):
+        mail.work(T0 + 2 * HOUR + turn * MINUTE)
+    assert _notice(town, notice_id).channel == "whatsapp"
+    assert [channel for channel, _ in mail.sent()].count("whatsapp") == 2  # refused, stuck
+
+
 def test_a_live_worker_and_one_after_its_lease_race_and_one_result_counts(
     town: Town, mail: Mail, notice_id: int
 ) -> None:
@@ -406,7 +429,7 @@ def test_while_nobody_knows_nothing_is_sent_and_looking_grows_slower(
 ) -> None:
     mail.whatsapp.answers = [LOST]
     mail.whatsapp.looks = [unknown] * 20
-    for second in range(3600):
+    for second in range(0, 3600, 5):
         mail.work(T0 + second * SECOND)
     assert mail.sent() == [("whatsapp", PHONE)]
     tries = [a.started_at for a in _notice(town, notice_id).attempts]
@@ -548,15 +571,17 @@ def test_a_word_of_the_provider_before_sent_is_written_changes_nothing(
     assert _notice(town, notice_id).state == "delivered"
 
 
+@SQLITE
 def test_the_provider_is_asked_less_and_less_and_then_no_more(
     town: Town, mail: Mail, notice_id: int
 ) -> None:
     mail.deliver(notice_id, T0)
     asked = []
-    for minute in range(3 * 24 * 60):
+    for minute in [*range(125), *range(125, 21 * 24 * 60, 5)]:
         if mail.ask(notice_id, T0 + minute * MINUTE):
             asked.append(minute)
-    assert asked == [1, 5, 30, 120, 720]
+    day = 24 * 60
+    assert asked == [1, 5, 30, 120, 720, day, 2 * day, 4 * day, 7 * day, 14 * day]
     assert _notice(town, notice_id).state == "sent"
     assert _notice(town, notice_id).ask_at is None
 
@@ -615,6 +640,18 @@ def test_the_report_is_reported_when_it_has_arrived_not_when_it_was_sent(
     rows = len(town.history())
     _arrives(town, report, Arrival.DELIVERED, T0 + 3 * HOUR)
     assert len(town.history()) == rows
+
+
+def test_a_report_that_arrives_after_a_week_is_noticed(town: Town, mail: Mail) -> None:
+    """The head's telephone was off; nothing else tells us."""
+    ticket_id, report = _reported(town, mail, town.complaint())
+    for hour in range(6 * 24):
+        mail.ask(report, T0 + hour * HOUR)
+    assert town.ticket(ticket_id).state is TicketState.HANDLED
+    mail.whatsapp.later = mail.whatsapp.receipt(Arrival.DELIVERED)
+    for hour in range(6 * 24, 10 * 24):
+        mail.ask(report, T0 + hour * HOUR)
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
 
 
 def test_a_report_that_did_not_arrive_is_not_reported(town: Town, mail: Mail) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import Standing, standing
-from callcenter.services import desk, dispatch
+from callcenter.services import desk, dispatch, reports
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store.models import (
     Agency,
@@ -251,6 +251,24 @@ def test_without_anybody_the_coordinator_is_told(town: Town) -> None:
         ("next_officer", "coordinator"),
         ("secretary", "coordinator"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("gone", "told"),
+    [
+        (("coordinator",), ["supervisor"]),
+        (("coordinator", "supervisor"), ["sekda", "wakil_bupati"]),
+    ],
+)
+def test_without_a_coordinator_too_somebody_of_the_regency_is_told(
+    town: Town, gone: tuple[str, ...], told: list[str]
+) -> None:
+    for key in ("pupr_1", "pupr_2", "pupr_secretary", "pupr_head", *gone):
+        town.change_person(key, active=False)
+    ticket_id = town.sent()
+    assert [person for _, person in town.told(ticket_id)] == told
+    town.report(ticket_id, T0 + HOUR)
+    assert [n.person_key for n in town.notices(kind=reports.KIND)] == told
 
 
 def test_the_first_in_duty_order_is_on_duty(town: Town) -> None:

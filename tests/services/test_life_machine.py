@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -449,6 +449,7 @@ def _each_once(
 TestLife = Life.TestCase
 TestLife.settings = settings(
     max_examples=60,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shorten what failed takes minutes
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -228,6 +228,18 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path, size: tuple[int, in
     assert time.perf_counter() - start < 1
 
 
+@pytest.mark.parametrize(("size", "fine"), [((10_000, 6000), True), ((10_001, 6000), False)])
+def test_a_sound_picture_has_an_end_too(tmp_path: Path, size: tuple[int, int], fine: bool) -> None:
+    out = io.BytesIO()
+    Image.new("L", size).save(out, "JPEG")
+    if fine:
+        with stored(tmp_path, photos.keep(out.getvalue(), tmp_path, NOW)) as kept:
+            assert kept.size == (1600, 960)
+    else:
+        with pytest.raises(Refused, match="terlalu besar"):
+            photos.keep(out.getvalue(), tmp_path, NOW)
+
+
 def strange_exif() -> Iterator[tuple[str, bytes]]:
     """Camera data that is broken in its own ways; the picture beside it is sound."""
     head = b"Exif\x00\x00"
