@@ -64,12 +64,17 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
         postman.ask(waiting)
         return 0
 
+    def revive(now: datetime) -> int:
+        with store.write() as session:
+            return notices.revive_due(session, now)
+
     return (
         Duty("steps", 0.5, steps),
         Duty("wake", 5.0, wake),
         Duty("close", 5.0, close),
         Duty("sweep", 2.0, sweep),
         Duty("ask", 2.0, ask),
+        Duty("revive", 60.0, revive),
     )
 
 

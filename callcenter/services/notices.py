@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import Urgency
@@ -18,11 +18,15 @@ from callcenter.services import audit, links
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.rules import Rules
 from callcenter.services.wording import Words
-from callcenter.store.models import Complaint, Notice, Person, Ticket
+from callcenter.store.models import Complaint, Notice, NoticeAttempt, Person, Ticket
 from callcenter.store.session import Letter, post_after_commit
 
 #: A worker that has held a notice for so long is dead or stuck: another one may take it.
 LEASE = timedelta(seconds=45)
+
+#: A notice that only failed because providers were away is tried anew so often, and so long.
+REVIVED_EVERY = timedelta(hours=1)
+REVIVED_FOR = timedelta(hours=24)
 #: The kind of a notice to a complaint's reporter; it has no person.
 RECEIPT = "receipt"
 
@@ -129,3 +133,32 @@ def resend(session: Session, notice_id: int, *, actor: str, now: datetime) -> No
     thing = f"notice:{notice_id}"
     audit.record(session, actor=actor, action="notice_resent", thing=thing, now=now)
     post_after_commit(session, notice_id, urgent=notice.urgent)
+
+
+def revive_due(session: Session, now: datetime, limit: int = 100) -> int:
+    """Try notices anew that died while every provider was away; how many.
+
+    One that somebody refused for good stays dead: a person has to look at it.
+    """
+    last = (
+        select(NoticeAttempt.notice_id, func.max(NoticeAttempt.id).label("attempt_id"))
+        .group_by(NoticeAttempt.notice_id)
+        .subquery()
+    )
+    dead = session.scalars(
+        select(Notice)
+        .join(last, last.c.notice_id == Notice.id)
+        .join(NoticeAttempt, NoticeAttempt.id == last.c.attempt_id)
+        .where(
+            Notice.state == "dead",
+            Notice.created_at > now - REVIVED_FOR,
+            NoticeAttempt.result.in_(("failed", "unsent", "looked")),
+            NoticeAttempt.started_at <= now - REVIVED_EVERY,
+        )
+        .limit(limit)
+        .with_for_update(of=Notice, skip_locked=True)
+    ).all()
+    for notice in dead:
+        notice.state, notice.not_before, notice.forgiven = "queued", now, len(notice.attempts)
+        post_after_commit(session, notice.id, urgent=notice.urgent)
+    return len(dead)

@@ -384,7 +384,8 @@ class NoticeAttempt(Base):
     channel: Mapped[str] = mapped_column(String(12))
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
-    result: Mapped[str] = mapped_column(String(12), default="")  # sent, failed, refused, unsent
+    #: sent, failed, refused, unsent, looked; empty: nobody knows yet
+    result: Mapped[str] = mapped_column(String(12), default="")
     error: Mapped[str] = mapped_column(String(300), default="")
 
 

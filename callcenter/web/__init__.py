@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import BoundedSemaphore, Event
 
 from flask import Flask
+from werkzeug.routing import IntegerConverter, Map
 
 from callcenter.web import (
     access,
@@ -49,10 +50,18 @@ _ROOMS = (
 )
 
 
+class _RowId(IntegerConverter):
+    """A number in an address that can be a row's; a larger one is no page, not a mistake."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**31 - 1)
+
+
 def create_app(wiring: Wiring) -> Flask:
     """The WSGI application over what `wiring` built; a view without a right stops the start."""
     app = Flask(__name__)
     app.secret_key = wiring.secret_key
+    app.url_map.converters["int"] = _RowId
     context.init(app, wiring)
     app.extensions["aduan24-streams"] = BoundedSemaphore(max(1, wiring.config.web.threads // 2))
     app.extensions["aduan24-stop"] = Event()  # set it to let the open streams go

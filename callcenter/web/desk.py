@@ -246,6 +246,6 @@ def _why(category: Category) -> str:
 
 
 def _can_word(found: Complaint) -> bool:
-    """Whether the citizen can be asked: every agency has answered and nothing is closed."""
+    """Whether the citizen's word can be written down; after the closing a no still counts."""
     answered = all_answered([t.state for t in found.tickets])
-    return answered and found.state in MOVES["reopen"] and found.closed_at is None
+    return answered and found.state in MOVES["reopen"]

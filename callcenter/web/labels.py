@@ -84,6 +84,7 @@ NOTICE_STATES: dict[str, LazyString] = {
     "refused": _l("Ditolak"),
     "failed": _l("Gagal"),
     "unsent": _l("Tidak terkirim"),
+    "looked": _l("Diperiksa di penyedia"),
     "": _l("Belum jelas"),
 }
 

@@ -216,11 +216,11 @@ def from_local(text: str) -> datetime | None:
     """The value of a `datetime-local` field, read in the programme's zone, as UTC."""
     try:
         naive = datetime.fromisoformat(text)
-    except ValueError:
+        if naive.tzinfo is not None:
+            return naive.astimezone(UTC)
+        return naive.replace(tzinfo=wiring().config.programme.zone).astimezone(UTC)
+    except (ValueError, OverflowError):  # the year 1 has no earlier day
         return None
-    if naive.tzinfo is not None:
-        return naive.astimezone(UTC)
-    return naive.replace(tzinfo=wiring().config.programme.zone).astimezone(UTC)
 
 
 def to_local(moment: datetime) -> str:

@@ -228,6 +228,36 @@ def test_a_dead_notice_is_revived_over_all_ways(town: Town, mail: Mail, notice_i
         ]
 
 
+def test_what_died_while_providers_were_away_is_tried_every_hour_for_a_day(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    mail.whatsapp.answers, mail.sms.answers = [BUSY] * 5, [BUSY] * 5
+    last = _moments_of_tries(town, mail, notice_id)[-1][1]
+    assert _notice(town, notice_id).state == "dead"
+
+    def revived(at: datetime) -> int:
+        with town.store.write() as db:
+            return notices.revive_due(db, at)
+
+    assert revived(last + HOUR - TICK) == 0
+    assert revived(last + HOUR) == 1
+    assert revived(last + HOUR) == 0
+    mail.work(last + HOUR)
+    assert _notice(town, notice_id).state == "sent"
+
+
+def test_what_was_refused_for_good_or_is_too_old_stays_dead(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    mail.whatsapp.answers, mail.sms.answers = [BUSY] * 5, [BUSY] * 4 + [REFUSED]
+    _moments_of_tries(town, mail, notice_id)
+    with town.store.write() as db:
+        assert notices.revive_due(db, T0 + 2 * HOUR) == 0
+        db.get_one(Notice, notice_id).attempts[-1].result = "failed"
+        assert notices.revive_due(db, T0 + DAY) == 0
+        assert notices.revive_due(db, T0 + DAY - TICK) == 1
+
+
 def test_only_what_is_dead_is_revived(town: Town, mail: Mail, notice_id: int) -> None:
     def resend(one: int) -> None:
         with town.store.write() as db:
