@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -31,7 +32,11 @@ class Relay:
                 near, _ = self._server.accept()
             except OSError:
                 return
-            far = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # the exchange is away
+                near.close()
+                continue
             self._pairs += [near, far]
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
@@ -46,7 +51,8 @@ class Relay:
 
     def cut(self) -> None:
         for one in self._pairs:
-            one.close() if one.fileno() < 0 else one.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # the other side may have gone first
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
         self._pairs.clear()
 
