@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import BrowserType, sync_playwright
 
 from callcenter.store.migrate import upgrade
 from callcenter.store.session import Store
@@ -20,6 +21,13 @@ from tests.databases import Database, Postgres, running
 
 BOTH = ("sqlite", "postgresql")
 _numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[BrowserType]:
+    """What starts browsers; one per process, because a second one would stop the first."""
+    with sync_playwright() as playwright:
+        yield playwright.chromium
 
 
 @pytest.fixture(scope="session")

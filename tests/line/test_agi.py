@@ -98,7 +98,6 @@ def test_a_caller_who_only_speaks(server: LineServer, spool: Spool) -> None:
         "wait 2000",
         *streams("welcome_consent", "menu"),
         "wait 3000",
-        *["stream menu_again", "wait 2000"] * 2,
         *streams("ask_complaint", "beep"),
         f"record {CALL}_complaint-1",
         "stream review",

@@ -146,7 +146,7 @@ class Done:
     prompts: list[str]
 
 
-HANG_UPS = (0.2, 1.0, 3.5, 5.0)
+HANG_UPS = (0.2, 1.0, 2.5, 9.0)
 CROWD = 20
 
 
@@ -194,7 +194,7 @@ def test_speaking_alone_files_a_complaint_and_reads_the_number_twice(
     assert one.call.number
     assert heard_right(one.call, one.numbers)
     assert values_of(one.call, "step") == [
-        "language", "welcome", "menu", "menu_again", "ask_complaint", "record_complaint",
+        "language", "welcome", "menu", "ask_complaint", "record_complaint",
         "review", "ask_name", "record_name", "ask_village", "record_village",
         "tell_number", "tell_again", "repeat", "thanks", "end",
     ]  # fmt: skip
@@ -202,9 +202,10 @@ def test_speaking_alone_files_a_complaint_and_reads_the_number_twice(
         "welcome_consent", "ask_complaint", "beep", "review", "ask_name", "beep",
         "ask_village", "beep", "number_intro", "number_again", "thanks",
     ]  # fmt: skip
+    heard = [prompt for prompt in one.prompts if prompt in said]  # the menus are words here
     remaining = iter(said)
-    assert all(prompt in remaining for prompt in one.prompts)
-    assert len(said) - len(one.prompts) <= UNRECOGNISED
+    assert all(prompt in remaining for prompt in heard)
+    assert len(said) - len(heard) <= UNRECOGNISED
     assert (one.call.mode, one.call.review, one.call.kept) == ("app", "silence", "complaint-1")
     assert one.call.consent_at
     assert one.call.number_heard_at
@@ -231,7 +232,7 @@ def test_a_hang_up_while_speaking_keeps_every_word(done: dict[str, Done]) -> Non
 def test_a_hang_up_before_a_word_is_a_finished_call(done: dict[str, Done], seconds: float) -> None:
     call = done[f"08119{int(seconds * 10):02d}"].call
     assert (call.kept, call.number_heard_at) == ("", None)
-    assert bool(call.consent_at) is (seconds > 2)
+    assert bool(call.consent_at) is (seconds > 3)
 
 
 def test_saying_nothing_is_asked_twice_and_ends(done: dict[str, Done]) -> None:

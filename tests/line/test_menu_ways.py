@@ -259,7 +259,7 @@ def test_report_by_key(evening: Evening) -> None:
 
 def test_report_by_silence(evening: Evening) -> None:
     call = evening["0821002"]
-    assert call.steps[:5] == ["language", "welcome", "menu", "menu_again", "ask_complaint"]
+    assert call.steps[:5] == ["language", "welcome", "menu", "ask_complaint", "record_complaint"]
     assert call.steps[-len(TO_THE_END) :] == TO_THE_END
     assert call.values("key") == []
 

@@ -14,7 +14,7 @@ from callcenter.config import load
 from callcenter.config.template import rendered
 from tests.running import Up, free_block, living, until
 
-pytestmark = [pytest.mark.line, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.line, pytest.mark.timeout(300)]
 
 Begin = Callable[..., Up]
 
@@ -42,7 +42,7 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
 def test_the_first_start_demonstrates_a_call_and_a_stop_leaves_nothing(begin: Begin) -> None:
     one = begin()
     one.waits_for("READY", 60)
-    one.waits_for("filed as complaint", 90)
+    one.waits_for("filed as complaint", 180)
     said = one.said
     assert "heard: the welcome and the consent" in said
     assert "heard: the public number" in said

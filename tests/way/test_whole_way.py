@@ -14,27 +14,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, FilePayload, Page, expect
 
 from callcenter.config.template import rendered
 from tests.running import ROOT, Up, free_block, until
-from tests.web.conftest import CHROMIUM, axe, eventually
+from tests.web.conftest import CHROMIUM, axe, eventually, executable
 from tests.web.test_officer import picture
 
-pytestmark = [pytest.mark.line, pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.line, pytest.mark.browser, pytest.mark.timeout(300)]
 
 SHOTS = ROOT / "test-artifacts" / "way"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: BrowserType) -> Iterator[Browser]:
     """The machine's own Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=list(CHROMIUM)
-        )
-        yield chromium
-        chromium.close()
+    with chromium.launch(executable_path=executable(), args=list(CHROMIUM)) as started:
+        yield started
 
 
 @pytest.fixture
@@ -103,7 +99,7 @@ def test_from_the_new_call_to_the_delivered_report(up: Up, browser: Browser) -> 
     expect(desk.get_by_text("Tidak ada yang menunggu di sini.")).to_be_visible()
     walk.shot(desk, "inbox-empty")
 
-    up.waits_for("filed as complaint", 120)
+    up.waits_for("filed as complaint", 180)
     filed = re.search(r"filed as complaint (\d{8})", up.said)
     assert filed
     number = " ".join(filed[1][at : at + 2] for at in range(0, 8, 2))

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import shutil
 import struct
@@ -33,7 +34,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page
 from sqlalchemy import func, select
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
@@ -68,6 +69,11 @@ CHROMIUM = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+def executable() -> str:
+    """The browser that the tests drive."""
+    return os.environ.get("ADUAN24_BROWSER") or "/usr/bin/chromium"
 
 
 def build(folder: Path, text: str | None = None) -> Wiring:
@@ -342,14 +348,10 @@ def live(app: Flask) -> Iterator[Live]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(chromium: BrowserType) -> Iterator[Browser]:
     """The machine's own Chromium, started once."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=list(CHROMIUM)
-        )
-        yield chromium
-        chromium.close()
+    with chromium.launch(executable_path=executable(), args=list(CHROMIUM)) as started:
+        yield started
 
 
 @pytest.fixture

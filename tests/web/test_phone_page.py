@@ -19,7 +19,18 @@ from callcenter.web import create_app
 from callcenter.wiring import Wiring
 from ivr.numbers import is_valid
 from ivr.spool import SpooledCall
-from tests.web.conftest import ROOT, Closing, Live, axe, build, enter, eventually, shot, token_in
+from tests.web.conftest import (
+    ROOT,
+    Closing,
+    Live,
+    axe,
+    build,
+    enter,
+    eventually,
+    executable,
+    shot,
+    token_in,
+)
 
 PROMPTS = ROOT / "recordings" / "prompts" / "id"
 
@@ -211,7 +222,7 @@ def test_a_real_microphone_is_recorded_until_a_key(
     """Chromium's own microphone for tests beeps once a second."""
     fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", *fake]
-    with browser.browser_type.launch(executable_path="/usr/bin/chromium", args=flags) as chromium:
+    with browser.browser_type.launch(executable_path=executable(), args=flags) as chromium:
         page = chromium.new_page(base_url=live.url, permissions=["microphone"])
         page.goto("/sign-in")
         page.fill("#username", "supervisor")

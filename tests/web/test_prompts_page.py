@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, FilePayload, Page, expect
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
@@ -22,7 +22,7 @@ from ivr.prompt_manifest import read_manifest
 from ivr.prompts import SHIPPED
 from ivr.speaking import loudness
 from ivr.wav import read_samples
-from tests.web.conftest import CHROMIUM, axe, eventually, post, shot, token_in
+from tests.web.conftest import CHROMIUM, axe, eventually, executable, post, shot, token_in
 
 PAGE = "/prompts/id/thanks"
 
@@ -224,15 +224,11 @@ def test_only_the_page_that_records_may_listen(admin: FlaskClient, client: Flask
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: BrowserType) -> Iterator[Browser]:
     """Chromium with a microphone that beeps once a second and is allowed."""
     flags = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[*CHROMIUM, *flags]
-        )
-        yield chromium
-        chromium.close()
+    with chromium.launch(executable_path=executable(), args=[*CHROMIUM, *flags]) as started:
+        yield started
 
 
 @pytest.mark.browser
