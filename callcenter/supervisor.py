@@ -1,7 +1,7 @@
 """Runs everything under one parent, in the foreground: starts, restarts and stops the parts.
 
 One thread, one selector. A part that ends is started again after a pause that doubles from
-half a second to ten; SIGINT, SIGTERM and SIGHUP stop the parts wave by wave. If this process
+a second to ten; SIGINT, SIGTERM and SIGHUP stop the parts wave by wave. If this process
 itself is killed, the sentinel (and on Linux the children's parent-death signal) ends them.
 """
 
@@ -22,7 +22,7 @@ from typing import cast
 from callcenter import sentinel
 from callcenter.processes import Lines, LogFile, Sentinel, start
 
-FIRST_PAUSE = 0.5
+FIRST_PAUSE = 1.0  # a call id is a second and a count: two exchanges must not share a second
 LONGEST_PAUSE = 10.0
 STEADY_AFTER = 30.0  # a part that ran this long begins with the first pause again
 STOP_WITHIN = 10.0

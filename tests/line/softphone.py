@@ -75,6 +75,7 @@ class Call:
         self.status = 0
         self.answered = threading.Event()
         self.ended = threading.Event()
+        self._confirmed = threading.Event()
         self._threads = [
             threading.Thread(target=work, daemon=True)
             for work in (self._signalling, self._listening, self._speaking)
@@ -94,8 +95,11 @@ class Call:
         self._rtp.close()
 
     def hang_up(self) -> None:
-        """Say BYE; the call is over on this side at once."""
-        self._send("BYE", 2)
+        """Say BYE, again until it is confirmed (RFC 3261, 17.1.2); then the call is over here."""
+        for _ in range(4):
+            self._send("BYE", 2)
+            if self._confirmed.wait(0.5):
+                break
         self.ended.set()
 
     def say(self, sound: bytes) -> None:
@@ -154,6 +158,8 @@ class Call:
 
     def _answer_to_us(self, text: str) -> None:
         status = int(text.split()[1])
+        if status >= 200 and "CSeq: 2 BYE" in text:
+            self._confirmed.set()
         if status < 200 or "CSeq: 1 INVITE" not in text:
             return
         self.status = status

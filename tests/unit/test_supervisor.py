@@ -168,7 +168,7 @@ def test_a_part_that_ends_is_started_again_and_said_to_be(up: Callable[[str], Up
     one = up(toy("a", code))
     starts = one.folder / "starts"
     until(lambda: starts.exists() and len(starts.read_text()) >= 3)
-    assert "a: ended (exit code 3); again in 0.5 s: the disk is full" in one.said
+    assert "a: ended (exit code 3); again in 1 s: the disk is full" in one.said
     assert "again in 1 s" in one.said
     assert one.end(signal.SIGTERM) == 0
 
