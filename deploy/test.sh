@@ -38,4 +38,4 @@ if ! grep -q '^ASTERISK_BIN=.' .parts/parts.env 2>/dev/null; then
   chosen=(-m "not line${chosen[*]:+ and not browser}")
 fi
 
-exec pytest -n auto "${chosen[@]}" "$@"
+exec pytest -n auto --dist loadgroup "${chosen[@]}" "$@"
