@@ -226,7 +226,7 @@ def test_forty_calls_at_once_leave_no_frame_out(lab: RunningAsterisk) -> None:
     assert [result.outcome for result in results] == ["answered"] * 40
     assert min(result.spoken_s for result in results) == pytest.approx(6.0)
     echoed = [spoken_within(result.heard, SPOKEN)[1] for result in results]
-    assert np.min(echoed) > 5.0  # the echo of a busy exchange may lose a frame on its way back
+    assert np.min(echoed) > 5.9
 
 
 def test_the_line_falls_silent_and_the_caller_hangs_up(lab: RunningAsterisk) -> None:
