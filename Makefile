@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up test check format prompts lock clean venv parts dev
+.PHONY: help up test endurance check format prompts lock clean venv parts dev
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -13,6 +13,9 @@ up: venv parts ## start everything here; Ctrl-C stops it (ARGS="--no-demo" and t
 
 test: dev parts check ## the gates, then every test (ARGS="tests/unit -k flow")
 	@exec deploy/test.sh $(ARGS)
+
+endurance: dev parts ## the full figures, one test after the other: hundreds of kills and calls, minutes each (ARGS="tests/line")
+	@exec .venv/bin/pytest -m endurance -s $(ARGS)
 
 check: dev ## the gates alone: style, types, arrows, migrations equal models
 	@.venv/bin/ruff check --quiet .

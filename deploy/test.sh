@@ -25,17 +25,17 @@ get_browser() {
   browser >/dev/null
 }
 
-chosen=()
+chosen="not endurance"
 if get_browser; then
   ADUAN24_BROWSER=$(browser)
   export ADUAN24_BROWSER
 else
   say "NO BROWSER: the console's tests in a real browser are LEFT OUT; get them with: sudo apt-get install chromium"
-  chosen=(-m "not browser")
+  chosen="$chosen and not browser"
 fi
 if ! grep -q '^ASTERISK_BIN=.' .parts/parts.env 2>/dev/null; then
   say "NO ASTERISK: tests of real calls are LEFT OUT; get them with: deploy/parts.sh"
-  chosen=(-m "not line${chosen[*]:+ and not browser}")
+  chosen="$chosen and not line"
 fi
 
-exec pytest -n auto --dist loadgroup "${chosen[@]}" "$@"
+exec pytest -n auto --dist loadgroup -m "$chosen" "$@"
