@@ -122,6 +122,8 @@ MODES: dict[str, LazyString] = {
     "fallback-died": _l("jalur cadangan"),
     "fallback-hung": _l("jalur cadangan"),
     "adopted": _l("rekaman tanpa catatan"),
+    "busy": _l("ditolak, sibuk"),
+    "unanswered": _l("ditutup sebelum dijawab"),
 }
 
 #: The sample ladder's rungs; a deployment's own keys are shown as they are.

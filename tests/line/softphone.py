@@ -102,6 +102,10 @@ class Call:
                 break
         self.ended.set()
 
+    def give_up(self) -> None:
+        """Hang up before the answer (CANCEL); over when the exchange agrees: see `status`."""
+        self._send("CANCEL", 1, branch="INVITE")
+
     def say(self, sound: bytes) -> None:
         """Speak this from now on (A-law); silence follows."""
         self._say += sound
@@ -116,11 +120,11 @@ class Call:
 
     # --- signalling ---------------------------------------------------------------
 
-    def _send(self, method: str, number: int, body: str = "") -> None:
+    def _send(self, method: str, number: int, body: str = "", branch: str = "") -> None:
         port = self._sip.getsockname()[1]
         lines = [
             f"{method} {self._uri} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{self._id}{method}",
+            f"Via: SIP/2.0/UDP 127.0.0.1:{port};rport;branch=z9hG4bK{self._id}{branch or method}",
             f"From: {self._from}",
             f"To: {self._to}",
             f"Call-ID: {self._id}",

@@ -320,6 +320,7 @@ def test_a_full_line_says_busy_and_logs_the_call(own_line: RunningAsterisk) -> N
         assert fifth.status == 486
     sidecar = sidecar_of(own_line, "0859")
     assert sidecar.get("refused") == "busy"
+    assert sidecar.get("mode") == "busy"
     assert "number" not in sidecar.keys
     assert not list(own_line.spool.glob(f"{sidecar.call_id}_*"))
 

@@ -66,6 +66,22 @@ def test_the_way_in_never_leads_out(bare: AsteriskSettings) -> None:
     assert not within & outward
 
 
+def test_a_caller_may_hang_up_anywhere_and_the_call_ends_in_its_sidecar(
+    bare: AsteriskSettings,
+) -> None:
+    """Between two priorities Asterisk looks for h in the context it is in, and nowhere else."""
+    full = replace(bare, emergency=DESK, operators=OPERATORS)
+    for settings in (bare, full):
+        found = contexts(rendered(settings)["extensions.conf"])
+        callers = set(found) - {"general", "globals", "aduan-nowhere", "aduan-ended"}
+        ends = {name for name in callers if "include => aduan-ended\n" in found[name]} | {
+            "aduan-inbound"
+        }
+        assert ends == callers
+        # here an include would come too late: the pattern of letters takes h first
+        assert found["aduan-inbound"].startswith("\nexten => h,1,Goto(aduan-ended,h,1)\n")
+
+
 def test_without_desk_and_operators_nothing_more_is_loaded(bare: AsteriskSettings) -> None:
     texts = rendered(bare)
     modules = texts["modules.conf"]
