@@ -144,6 +144,7 @@ class _Line:
             now = datetime.now(UTC)
             left = numbers.refill(self._store, line.node, folder, line.numbers_reserved, now)
             log.info("%d public numbers are reserved for the exchange", left)
+            numbers.forget_days(folder, now)
         if short or not self._counted or pins.short(folder):
             pins.write_pins(folder, self._wiring.secret_key)
         self._counted = True

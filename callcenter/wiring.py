@@ -156,6 +156,7 @@ class Wiring:
             silence_seconds=recording.silence_seconds,
             max_calls=line.max_calls,
             max_calls_per_caller=line.max_calls_per_caller,
+            utc_offset=_utc_offset(config),
             trunk=trunk,
             emergency=line.emergency.destination if line.emergency else "",
             operators=tuple(
@@ -257,6 +258,12 @@ class Wiring:
         """A connection to the exchange's manager; the caller starts and stops it."""
         settings = self.asterisk_settings
         return Pbx(port=settings.ami_port, user=settings.ami_user, secret=settings.ami_secret)
+
+
+def _utc_offset(config: Config) -> int:
+    """Of the programme's zone, in seconds: Indonesia has no summer time."""
+    offset = datetime.now(config.programme.zone).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
 
 
 def rules_of(config: Config) -> Rules:

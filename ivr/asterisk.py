@@ -159,11 +159,13 @@ class _Opening:
             log.error("call %s: the dialplan's number is not valid", self.call_id)
         number = number if is_valid(number) else ""
         pin = self._asked("pin", self.settings.pin, number) if number else ""
+        ordinal = self.channel.get("ADUAN_ORDINAL") if number else ""
         return Started(
             number or None,
             caller_known=bool(self.caller),
             pin=pin if len(pin) == 4 and pin.isdecimal() and pin.isascii() else "",
             mode=self._asked("mode", self.settings.mode, self.caller) or "normal",
+            ordinal=int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None,
         )
 
     def inquiry(self) -> Inquiry:

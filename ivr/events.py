@@ -28,13 +28,14 @@ class Started:
     """The call is answered.
 
     `number` is the public number allocated to it and `pin` its PIN, if there are any. `mode` is a
-    key of `ivr.menu.ENTRIES`.
+    key of `ivr.menu.ENTRIES`. `ordinal`: which caller of the day this is, if anybody counted.
     """
 
     number: str | None = None
     caller_known: bool = False
     pin: str = ""
     mode: str = "normal"
+    ordinal: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from ivr import saying
 from ivr.events import (
     Action,
     Ask,
@@ -106,6 +107,7 @@ class FlowState:
     number: str | None = None
     pin: str = ""
     mode: str = "normal"
+    ordinal: int | None = None
     language: str = "id"
     caller_known: bool = False
     consent: bool = False
@@ -146,6 +148,7 @@ def _start(state: FlowState, event: Event) -> Step:
             pin=event.pin,
             caller_known=event.caller_known,
             mode=event.mode,
+            ordinal=event.ordinal,
         )
         return _enter(state, _entry(state.menu, event.mode))
     first = state.menu[_entry(state.menu, "normal")]
@@ -351,10 +354,18 @@ def _doing_with_others(state: FlowState, node: AnyNode) -> Action:
 
 def _reading(state: FlowState, node: Tell) -> ReadNumber:
     number = state.number or ""
-    prompts = number_prompts(node.intro, number)
+    prompts = (*_ordinal(state, node), *number_prompts(node.intro, number))
     if node.pin and state.pin:
         prompts += ("pause", *number_prompts(node.pin, state.pin))
     return ReadNumber(number, prompts, _keys(state, node.interruptible))
+
+
+def _ordinal(state: FlowState, node: Tell) -> tuple[str, ...]:
+    """Which caller of the day this is: short, because everybody waits for it."""
+    count = state.ordinal
+    if not node.ordinal or count is None or not 0 < count <= saying.MOST:
+        return ()
+    return (node.ordinal, *saying.number(count, state.language), "pause")
 
 
 def _keys(state: FlowState, interruptible: bool) -> str:

@@ -183,9 +183,15 @@ def _short(kind: str, limits: Limits, then: Go) -> Take:
 
 
 def _number(limits: Limits) -> Menu:
-    """The number, twice; once more on a key."""
+    """The number, after which caller of the day this is; twice, and once more on a key."""
     return {
-        "tell_number": Tell("number_intro", Go("no_number"), Go("tell_again"), note="number_heard"),
+        "tell_number": Tell(
+            "number_intro",
+            Go("no_number"),
+            Go("tell_again"),
+            note="number_heard",
+            ordinal="caller_ordinal",
+        ),
         "tell_again": Tell(
             "number_again",
             Go("thanks"),

@@ -163,7 +163,8 @@ class Hear(Node):
 class Tell(Node):
     """Read the public number digit by digit, in pairs, after `intro`, then its PIN after `pin`.
 
-    `without` is said instead when this call has no number.
+    `without` is said instead when this call has no number. `ordinal` is said before all of it,
+    followed by which caller of the day this is, where that is known.
     """
 
     intro: str
@@ -172,6 +173,7 @@ class Tell(Node):
     interruptible: bool = False
     note: str = ""
     pin: str = ""
+    ordinal: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ from ivr.flow import (
     Silence,
     Spelled,
     Started,
+    number_prompts,
 )
 from ivr.keys import spelled
 from ivr.menu import build_menu
@@ -180,7 +181,9 @@ class Phone:
                 for key in prompts:
                     self._print(_said(self.texts.get(key, key)))
             case ReadNumber(number, prompts):
-                self._print(f"{self.texts.get(prompts[0], prompts[0])}: {format_number(number)}")
+                lead = _before(prompts, number)
+                said = " ".join(self.texts.get(key, key) for key in lead if key != "pause")
+                self._print(f"{said}: {format_number(number)}")
             case Listen(clip):
                 self._print(f"[{clip} is played]")
             case Bridge(to, wait_s):
@@ -214,6 +217,15 @@ def keep(
     path = spool.clip_path(call_id, action.clip.kind, action.clip.take)
     write(path, said[: action.max_s * RATE], RATE)
     return Recorded(action.clip, duration(path), speech_seconds(path), ended_by, key or None)
+
+
+def _before(prompts: tuple[str, ...], number: str) -> tuple[str, ...]:
+    """What is said before the number, its introduction included."""
+    for at, key in enumerate(prompts):
+        spoken = number_prompts(key, number)
+        if prompts[at : at + len(spoken)] == spoken:
+            return prompts[: at + 1]
+    return prompts[:1]
 
 
 def _said(text: str) -> str:

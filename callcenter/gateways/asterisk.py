@@ -76,6 +76,7 @@ class AsteriskSettings:
     `state` holds etc, run, log, db of this exchange; `spool` and `numbers` are shared with
     the application; `prompts` holds the sound files, named without language and extension.
     `emergency` is a SIP URI, or a number that the trunk dials; empty: there is no such desk.
+    `utc_offset` is where the programme's day begins, seconds east of UTC.
     """
 
     node: str
@@ -99,6 +100,7 @@ class AsteriskSettings:
     handover_seconds: int = 8
     max_calls_per_caller: int = 4
     talk_seconds: int = 3600
+    utc_offset: int = 0
     trunk: Trunk | None = None
     emergency: str = ""
     operators: tuple[Operator, ...] = ()
@@ -159,6 +161,7 @@ def _number_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         "record_seconds": (5, 3600),
         "silence_seconds": (1, 60),
         "handover_seconds": (2, 60),
+        "utc_offset": (-86399, 86399),
     }
     for name, (low, high) in limits.items():
         value = getattr(settings, name)

@@ -3,7 +3,7 @@
 A node that owns a block gives numbers out while database, Redis and application are down. The
 exchange's numbers are a file, `numbers.txt`, nine bytes each; `taken` holds nine bytes for each
 that is gone (dialplans/extensions.conf.j2, [aduan-number]). Both only grow: a hundred calls a
-day make some three megabytes in ten years.
+day make some three megabytes in ten years. `day-YYYYMMDD` beside them counts a day's calls.
 
 A block of an exchange is reserved first (`next` is its first serial), then written to the file,
 then marked as handed over (`next` is beyond its last). A crash in between is made good by the
@@ -18,7 +18,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from errno import ENOSPC
 from pathlib import Path
 
@@ -33,6 +33,7 @@ APP_NODE = "@app"  # no exchange can be named so
 _APP_BLOCK = 1_000
 _LINE = 9  # bytes: eight digits and a line feed
 _UNUSABLE = b"00000000\n"
+_DAYS_KEPT = timedelta(days=7)
 _TURN = 0x6E75_6D62_6572_73  # "numbers": of two who reserve on PostgreSQL at once, one waits
 
 Serials = Sequence[int | None]
@@ -112,6 +113,14 @@ def given_out(folder: Path) -> int:
 def left(folder: Path) -> int:
     """How many numbers the exchange can still give out by itself."""
     return max(0, _size(folder / "numbers.txt") // _LINE - given_out(folder))
+
+
+def forget_days(folder: Path, now: datetime) -> None:
+    """Delete the counts of days that are over for good. Raises OSError."""
+    oldest = f"day-{now - _DAYS_KEPT:%Y%m%d}"
+    for path in folder.glob("day-????????"):
+        if path.name < oldest:
+            path.unlink(missing_ok=True)
 
 
 def short(session: Session, node: str, folder: Path, wanted: int) -> bool:

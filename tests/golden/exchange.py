@@ -143,6 +143,7 @@ class _Exchange(ScriptedAsterisk):
     ) -> None:
         number = telling.script.started.number or ""
         super().__init__(address, call_id, number=number, environment=environment)
+        self.variables["ADUAN_ORDINAL"] = telling.script.begins.get("ordinal", "")
         self.telling = telling
         self.finish: Finish | None = None
         self._action: Performance = Play(())

@@ -3,7 +3,7 @@
 A script is a text file. Its first line may say how the call begins; each further line answers
 one performance of the line (a prompt, a question, a recording, ...), in order:
 
-    with mode=announcement number=none caller=hidden pin=4711 table=officer operators=no
+    with mode=announcement number=none caller=hidden pin=4711 table=officer operators=no ordinal=3
     hear                  the prompt is heard to its end
     key 1                 a key: answers a question, cuts a prompt, leaves the music
     type 12345678#        digits, and what ended them
@@ -79,6 +79,7 @@ class Script:
             caller_known=self.begins.get("caller") != "hidden",
             pin=self.begins.get("pin", ""),
             mode=self.begins.get("mode", "normal"),
+            ordinal=int(self.begins["ordinal"]) if "ordinal" in self.begins else None,
         )
 
     def cut(self, after: int) -> Script:

@@ -15,6 +15,7 @@ import soundfile
 from ivr.caller.g711 import Samples
 from ivr.nodes import Menu
 from ivr.prompts import Made, PromptBook
+from ivr.saying import number
 from ivr.wav import duration
 
 RATE = 8000
@@ -22,14 +23,23 @@ USUAL_S = 0.4
 _REST = 320  # the end of a file that fills no frame is not sent
 SECONDS = {"beep": 0.25, "pause": 0.05, "welcome_consent": 2.0}
 FALLBACK = ("fallback_intro", "failed")
-ALWAYS = ("beep", "pause", "number_intro", "number_again", "pin_intro", "queue_position")
+ALWAYS = (
+    "beep",
+    "pause",
+    "number_intro",
+    "number_again",
+    "pin_intro",
+    "queue_position",
+    "caller_ordinal",
+)
+COUNTED = {key for name in ("id", "ban", "en") for n in range(100) for key in number(n, name)}
 DIGITS = tuple(f"digit_{digit}" for digit in range(10))
 
 
 def keys_of(*menus: Menu) -> set[str]:
     """Every prompt that these tables can say."""
     said = {key for menu in menus for node in menu.values() for key in getattr(node, "prompts", ())}
-    return said | {*FALLBACK, *ALWAYS, *DIGITS, "queue_wait"}
+    return said | {*FALLBACK, *ALWAYS, *DIGITS, *COUNTED, "queue_wait"}
 
 
 def make_noises(folder: Path, language: str, keys: Iterable[str]) -> PromptBook:
@@ -52,7 +62,7 @@ def book_of(folder: Path) -> PromptBook:
 
 def noise(language: str, key: str) -> Samples:
     """What this prompt sounds like."""
-    at = np.arange(int(RATE * SECONDS.get(key, 0.15 if key in DIGITS else USUAL_S))) / RATE
+    at = np.arange(int(RATE * SECONDS.get(key, 0.15 if key in COUNTED else USUAL_S))) / RATE
     if key == "beep":
         sound = 0.25 * np.sin(2 * np.pi * 1000 * at)
     elif key == "pause":

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -242,8 +243,13 @@ def test_hostile_callers_add_no_line(
     assert "aduan-owned" not in line.log()
 
 
+def calls_of_the_day(line: RunningAsterisk) -> int:
+    """What the exchange has counted; at midnight there are two days."""
+    return sum(path.stat().st_size // 2 for path in line.numbers.glob("day-*"))
+
+
 def test_twenty_calls_at_once_get_twenty_numbers(line: RunningAsterisk) -> None:
-    before = len(line.sidecars())
+    before, counted = len(line.sidecars()), calls_of_the_day(line)
     with ExitStack() as stack, ThreadPoolExecutor(20) as pool:
         calls = [Call(line.sip_port, caller=f"08200{index:02d}") for index in range(20)]
         list(pool.map(stack.enter_context, calls))
@@ -256,6 +262,22 @@ def test_twenty_calls_at_once_get_twenty_numbers(line: RunningAsterisk) -> None:
     taken = (line.numbers / "taken").read_text().split()
     assert sorted(taken) == sorted(str(number) for number in numbers)
     assert int((line.numbers / "next").read_text()) == len(taken)
+    assert calls_of_the_day(line) == counted + 20
+
+
+def test_the_day_of_a_call_is_the_programmes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("pbx")
+    east = timedelta(hours=23)  # another date than in UTC but for one hour of the day
+    own = start(folder, utc_offset=int(east.total_seconds()))
+    try:
+        days = {f"day-{datetime.now(UTC) + east:%Y%m%d}"}
+        with Call(own.sip_port) as call:
+            assert call.answered.wait(5)
+        days.add(f"day-{datetime.now(UTC) + east:%Y%m%d}")
+        assert {path.name for path in own.numbers.glob("day-*")} <= days
+        assert calls_of_the_day(own) == 1
+    finally:
+        own.stop()
 
 
 def test_the_log_holds_no_callers_number(line: RunningAsterisk) -> None:

@@ -251,6 +251,7 @@ def test_report_by_key(evening: Evening) -> None:
         *("language", "welcome", "menu", "ask_complaint", "record_complaint", *TO_THE_END)
     ]
     assert call.said("welcome", "welcome_consent", "ask_complaint", "pin_intro", "thanks")
+    assert call.said("caller_ordinal")
     assert call.call.number in evening.numbers("0821001")
     assert call.seconds("complaint")[0] > 2.5
     assert call.call.kept == "complaint-1"

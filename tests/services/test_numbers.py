@@ -387,3 +387,12 @@ def test_the_doctor_counts_as_the_exchange_does(store: Store, folder: Path) -> N
     with (folder / "taken").open("ab") as taken:
         taken.write(b"x" * 9 * 996)
     assert doctors_finding(folder).level == "fail"
+
+
+def test_counts_of_past_days_are_forgotten(tmp_path: Path) -> None:
+    for day in ("20260221", "20260222", "20260228", "20260301"):
+        (tmp_path / f"day-{day}").touch()
+    (tmp_path / "numbers.txt").touch()
+    numbers.forget_days(tmp_path, NOW)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"day-20260222", "day-20260228", "day-20260301", "numbers.txt"}

@@ -572,6 +572,26 @@ def test_another_prompt_that_cannot_be_played_does_not_stop_the_call(before: lis
     assert performed([*before, Failed("no file")])[-1].startswith("play")
 
 
+@pytest.mark.parametrize(
+    ("key", "ordinal", "said"),
+    [
+        ("1", 12, ("caller_ordinal", "digit_2", "number_teens", "pause")),
+        ("2", 3, ("caller_ordinal", "digit_3", "pause")),
+        ("3", 21, ("caller_ordinal", "number_20", "digit_1", "pause")),
+        ("1", None, ()),
+        ("1", 0, ()),
+        ("1", 1_000_000, ()),
+    ],
+)
+def test_before_the_number_stands_which_caller_of_the_day_this_is(
+    key: str, ordinal: int | None, said: tuple[str, ...]
+) -> None:
+    state, begun = FlowState(FULL), Started(NUMBER, caller_known=True, ordinal=ordinal)
+    for event in (begun, Pressed(key), *TO_NUMBER[2:]):
+        state, actions = step(state, event)
+    assert actions == (ReadNumber(NUMBER, said + number_prompts("number_intro", NUMBER), "*"),)
+
+
 def test_without_a_number_the_caller_is_told_so() -> None:
     events: list[Event] = [Started(None, True), *TO_NUMBER[1:], Played(), Played()]
     assert performed(events)[-3:] == ["play no_number", "play thanks", "finish filed complaint-1"]

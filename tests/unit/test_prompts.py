@@ -93,7 +93,8 @@ def all_menus() -> Iterator[Menu]:
 def said(node: AnyNode) -> set[str]:
     keys = set(getattr(node, "prompts", ()))
     if isinstance(node, Tell):
-        keys |= set(number_prompts(node.intro, "0123456789")) | ({node.pin} if node.pin else set())
+        keys |= set(number_prompts(node.intro, "0123456789"))
+        keys |= {node.pin, node.ordinal} - {""}
     return keys
 
 
