@@ -7,15 +7,16 @@ over whenever ADUAN_DONE is not 1 at the end; `ivr.performing` performs what the
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ivr.agi import AgiFault, AgiServer, CallerGone, Channel
-from ivr.conduct import CONSENT, Inquiry, Log, conduct, nobody_asks
-from ivr.flow import Found, Lookup, NotFound, Started
+from ivr.agi import AgiFault, CallerGone, Channel
+from ivr.agi_server import AgiServer
+from ivr.aside import Aside
+from ivr.conduct import CONSENT, Doing, Inquiry, Log, ask, conducting, nobody_asks
+from ivr.flow import Event, Finish, Found, Language, Lookup, Note, NotFound, Started
 from ivr.menu import Limits, build_menu
 from ivr.nodes import Menu, Outcome, mistakes
 from ivr.numbers import is_valid
@@ -28,6 +29,8 @@ log = logging.getLogger("aduan24.line")
 
 _DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
+_ASKING = 8  # inquiries at once: a database that hangs holds up these and no recording
+_MEASURING = 2
 
 
 #: The prompts of every language, as they are when a call begins.
@@ -80,63 +83,105 @@ class LineServer:
     def __init__(self, settings: LineSettings, menu: Menu, books: Books, spool: Spool) -> None:
         self._settings, self._menu, self._books, self._spool = settings, menu, books, spool
         self._waiting = WaitingRoom()
+        self._desk, self._files = Aside("desk", _ASKING), Aside("files", _MEASURING)
         self._server = AgiServer(settings.host, settings.port, self._take_call, settings.max_calls)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="agi", daemon=True
-        )
-        self.address: tuple[str, int] = self._server.server_address[:2]
+        self.address = self._server.address
 
     def start(self) -> None:
-        """Answer calls, in threads of our own; returns at once."""
-        self._thread.start()
+        """Answer calls, in a thread of our own; returns at once."""
+        self._server.start()
 
     def stop(self, drain_s: float = 0.0) -> None:
         """Take no more calls, wait up to `drain_s` for those there are, leave the rest to the
         dialplan's fallback. Stopping twice is harmless."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-        deadline = time.monotonic() + drain_s
-        while self._server.calls() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self._server.cut()
+        self._server.stop(drain_s)
+        self._desk.close()
+        self._files.close()
 
     def calls(self) -> int:
         """How many calls are being conducted now."""
         return self._server.calls()
 
-    def _take_call(self, channel: Channel) -> None:
+    async def _take_call(self, channel: Channel) -> None:
         call_id = channel.environment.get("agi_uniqueid", "")
         if not is_call_id(call_id):
             log.error("a call whose id is not ours: the fallback takes it")
             return
         try:
-            self._conduct(channel, call_id)
+            await self._conduct(channel, call_id)
         except CallerGone:
             log.info("call %s: hung up", call_id)
         except AgiFault as error:
             log.error("call %s: %s: the fallback takes it", call_id, error)
 
-    def _conduct(self, channel: Channel, call_id: str) -> None:
-        sidecar = Log(self._spool, call_id)
-        if not self._spool.sidecar_path(call_id).exists():
-            self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
-        sidecar.write("mode", "app")
-        books = self._books()
-        place = Place(call_id, self._spool, books, self._settings.language, self._waiting)
-        line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
+    async def _conduct(self, channel: Channel, call_id: str) -> None:
         opening = _Opening(self._settings, channel, call_id)
+        number = opening.valid(await channel.get("ADUAN_NUMBER"))
+        sidecar = Log(self._spool, call_id)
+        started, books = await self._files.run(self._opened, sidecar, opening, number)
+        place = Place(
+            call_id, self._spool, books, self._settings.language, self._waiting, self._files
+        )
+        line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
         consent = books[self._settings.language].version(CONSENT)
+        call = conducting(sidecar, self._menu, started, consent)
         try:
-            finish = conduct(
-                line, sidecar, self._menu, opening.started(), consent, opening.inquiry()
-            )
+            finish = await conduct(call, line, self._inquirer(opening))
         finally:
             self._waiting.leave(call_id)
         log.info("call %s: %s, complaint %s", call_id, finish.outcome, finish.complaint)
         if finish.outcome in _DONE:
-            channel.set("ADUAN_DONE", 1)
+            await channel.set("ADUAN_DONE", 1)
+
+    def _opened(
+        self, sidecar: Log, opening: _Opening, number: str
+    ) -> tuple[Started, Mapping[str, PromptBook]]:
+        """The beginning of a call: what it reads from files and asks of ports."""
+        call_id = sidecar.call_id
+        if not self._spool.sidecar_path(call_id).exists():
+            self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
+        sidecar.write("mode", "app")
+        return opening.started(number), self._books()
+
+    def _inquirer(self, opening: _Opening) -> Inquirer:
+        """Renews the dead man's switch first: the dialplan takes over if there is no answer."""
+
+        async def inquire(lookup: Lookup) -> Event:
+            await opening.channel.allow(_INQUIRY_S)
+            return await self._desk.run(ask, opening.inquiry, lookup)
+
+        return inquire
+
+
+#: Looks a complaint up, aside from the loop; does not fail.
+Inquirer = Callable[[Lookup], Awaitable[Event]]
+
+
+async def conduct(
+    call: Generator[Doing, Event | None, Finish], line: AsteriskLine, inquire: Inquirer
+) -> Finish:
+    """Walk a call to its end on a line that is awaited; whatever that raises passes through."""
+    event: Event | None = None
+    while True:
+        try:
+            doing = call.send(event)
+        except StopIteration as end:
+            finish: Finish = end.value
+            return finish
+        event = await _done(doing, line, inquire)
+
+
+async def _done(doing: Doing, line: AsteriskLine, inquire: Inquirer) -> Event | None:
+    match doing:
+        case Language(code):
+            line.speak(code)
+        case Note():
+            await line.noted(doing)
+        case Lookup():
+            return await inquire(doing)
+        case _:
+            return await line.perform(doing)
+    return None
 
 
 @dataclass(frozen=True)
@@ -153,11 +198,14 @@ class _Opening:
         shown = self.channel.environment.get("agi_callerid", "")
         return shown if shown.removeprefix("+").isdecimal() and shown.isascii() else ""
 
-    def started(self) -> Started:
-        number = self.channel.get("ADUAN_NUMBER")
+    def valid(self, number: str) -> str:
+        """The dialplan's public number; empty if it is none."""
         if number and not is_valid(number):
             log.error("call %s: the dialplan's number is not valid", self.call_id)
-        number = number if is_valid(number) else ""
+        return number if is_valid(number) else ""
+
+    def started(self, number: str) -> Started:
+        """What the flow begins with."""
         pin = self._asked("pin", self.settings.pin, number) if number else ""
         ordinal = self.channel.get("ADUAN_ORDINAL") if number else ""
         return Started(
@@ -168,14 +216,9 @@ class _Opening:
             ordinal=int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None,
         )
 
-    def inquiry(self) -> Inquiry:
-        """Renews the dead man's switch first: the dialplan takes over if there is no answer."""
-
-        def ask(lookup: Lookup) -> Found | NotFound:
-            self.channel.allow(_INQUIRY_S)
-            return self.settings.inquiry(self.caller)(lookup)
-
-        return ask
+    def inquiry(self, lookup: Lookup) -> Found | NotFound:
+        """What the desk says; may raise anything."""
+        return self.settings.inquiry(self.caller)(lookup)
 
     def _asked(self, name: str, port: Callable[[str], str], value: str) -> str:
         """A port's answer; whatever is wrong with it, the call goes on without."""

@@ -1,13 +1,15 @@
 """Conducts one call: the flow decides, a line performs, the sidecar remembers.
 
-Shared by every line that holds a call from its beginning to its end (`ivr.asterisk`,
-`ivr.phone`). A sidecar that cannot be written is logged and no reason to lose the caller.
+Shared by every line that holds a call from its beginning to its end. `conducting` knows neither
+threads nor loops; `conduct` walks it with a line that performs at once (`ivr.phone`),
+`ivr.asterisk` with one that is awaited. A sidecar that cannot be written is logged and no reason
+to lose the caller.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +45,8 @@ from ivr.spool import NotInSpool, Spool
 log = logging.getLogger("aduan24.line")
 
 Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Bridge
+#: What is to be done: performed or looked up (an event comes back), or told to the line.
+Doing = Performance | Lookup | Note | Language
 
 #: Looks a complaint up. May raise anything: the caller is told that it is not available now, and
 #: can record.
@@ -84,17 +88,12 @@ def nobody_asks(_lookup: Lookup) -> NotFound:
     return NotFound()
 
 
-def conduct(  # noqa: PLR0917 - the parts of a call, in the order in which they are met
-    line: Line,
-    sidecar: Log,
-    menu: Menu,
-    started: Started,
-    consent: str,
-    inquiry: Inquiry = nobody_asks,
-) -> Finish:
-    """Walk one call through the menu to its end. `consent` is the version of the text CONSENT.
+def conducting(
+    sidecar: Log, menu: Menu, started: Started, consent: str
+) -> Generator[Doing, Event | None, Finish]:
+    """One call through the menu to its end: yields what is to be done, takes what happened.
 
-    Whatever `line` raises passes through: the caller belongs to the exchange's fallback then.
+    `consent` is the version of the text CONSENT. Nothing is taken after a Note or a Language.
     """
     state, event = FlowState(menu=menu), _as_event(started)
     while True:
@@ -106,12 +105,41 @@ def conduct(  # noqa: PLR0917 - the parts of a call, in the order in which they 
             if isinstance(action, Finish):
                 return action
             if isinstance(action, Note | Language):
-                _tell(line, sidecar, action, consent)
+                _write_down(sidecar, action, consent)
+                yield action
                 continue
-            event = _do(line, action, inquiry)
+            event = _happened((yield action))
             _log_event(sidecar, event)
             if isinstance(event, HungUp | Failed) or _cut_short(event):
                 break
+
+
+def conduct(  # noqa: PLR0917 - the parts of a call, in the order in which they are met
+    line: Line,
+    sidecar: Log,
+    menu: Menu,
+    started: Started,
+    consent: str,
+    inquiry: Inquiry = nobody_asks,
+) -> Finish:
+    """Walk one call through the menu on a line that performs at once.
+
+    Whatever `line` raises passes through: the caller belongs to the exchange's fallback then.
+    """
+    call, event = conducting(sidecar, menu, started, consent), None
+    while True:
+        try:
+            doing = call.send(event)
+        except StopIteration as end:
+            finish: Finish = end.value
+            return finish
+        event = _do(line, doing, inquiry)
+
+
+def _happened(event: Event | None) -> Event:
+    if event is None:
+        raise TypeError("whatever is performed comes to an event")
+    return event
 
 
 def _cut_short(event: Event) -> bool:
@@ -123,22 +151,32 @@ def _as_event(started: Started) -> Event:
     return started
 
 
-def _tell(line: Line, sidecar: Log, action: Note | Language, consent: str) -> None:
+def _write_down(sidecar: Log, action: Note | Language, consent: str) -> None:
     if isinstance(action, Language):
         sidecar.write("language", action.code)
-        line.speak(action.code)
         return
     told_in_full = action == Note("consent", CONSENT)
     sidecar.write(action.key, consent if told_in_full else action.value)
-    line.noted(action)
 
 
-def _do(line: Line, action: Performance | Lookup, inquiry: Inquiry) -> Event:
-    if not isinstance(action, Lookup):
-        return line.perform(action)
+def _do(line: Line, action: Doing, inquiry: Inquiry) -> Event | None:
+    match action:
+        case Language(code):
+            line.speak(code)
+        case Note():
+            line.noted(action)
+        case Lookup():
+            return ask(inquiry, action)
+        case _:
+            return line.perform(action)
+    return None
+
+
+def ask(inquiry: Inquiry, lookup: Lookup) -> Event:
+    """What an inquiry finds; Failed when it breaks, whatever is wrong: the caller can record."""
     try:
-        return inquiry(action)
-    except Exception as error:  # whatever is wrong with the desk, the caller can still record
+        return inquiry(lookup)
+    except Exception as error:
         log.error("an inquiry failed: %s", type(error).__name__)
         return Failed("the inquiry failed")
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.agi import AgiFault, CallerGone, Channel, Recording
+from ivr.aside import Aside
 from ivr.conduct import Performance
 from ivr.flow import (
     Ask,
@@ -54,13 +55,17 @@ _LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is sh
 
 @dataclass(frozen=True)
 class Place:
-    """Where a call is performed: its id, its files, what the line can say and to whom."""
+    """Where a call is performed: its id, its files, what the line can say and to whom.
+
+    `files` reads and measures what was recorded, aside from the loop.
+    """
 
     call_id: str
     spool: Spool
     books: Mapping[str, PromptBook]
     language: str
     waiting: WaitingRoom
+    files: Aside
 
 
 class AsteriskLine:
@@ -75,52 +80,52 @@ class AsteriskLine:
         """From here on in this language, if there is a book of it."""
         self._book = self._place.books.get(language, self._book)
 
-    def noted(self, note: Note) -> None:
+    async def noted(self, note: Note) -> None:
         """Tell the dialplan's fallback what the caller has been through."""
         try:
             if note.key == "consent":
-                self._channel.set("ADUAN_CONSENT", 1)
+                await self._channel.set("ADUAN_CONSENT", 1)
             elif note.key == "kept":
-                self._channel.set("ADUAN_CLIP", str(self._clip_path(_clip(note.value))))
+                await self._channel.set("ADUAN_CLIP", str(self._clip_path(_clip(note.value))))
         except CallerGone:
             log.debug("call %s: hung up before %s was told", self._place.call_id, note.key)
 
-    def perform(self, action: Performance) -> Event:
+    async def perform(self, action: Performance) -> Event:
         """One action on the channel; a hang-up and a refusal are events."""
         if time.monotonic() > self._ends:
             return Failed("the call is too long")
         if not isinstance(action, Ask | Bridge):
             self._place.waiting.leave(self._place.call_id)
         try:
-            return self._perform(action)
+            return await self._perform(action)
         except CallerGone:
             return HungUp()
         except (AgiFault, NotInSpool) as error:
             log.error("call %s: %s", self._place.call_id, error)
             return Failed(str(error))
 
-    def _perform(self, action: Performance) -> Event:
+    async def _perform(self, action: Performance) -> Event:
         match action:
             case Play(prompts, keys) | ReadNumber(_, prompts, keys):
-                return self._play(prompts, keys)
+                return await self._play(prompts, keys)
             case Ask(prompts, _, timeout_s):
-                return self._ask(prompts, timeout_s)
+                return await self._ask(prompts, timeout_s)
             case Gather():
-                return self._gather(action)
+                return await self._gather(action)
             case Record():
-                return self._record(action)
+                return await self._record(action)
             case Listen(clip):
-                return self._listen(clip)
+                return await self._listen(clip)
             case Bridge():
-                return self._bridge(action)
+                return await self._bridge(action)
 
     # ------------------------------------------------------------ speaking
 
-    def _play(self, prompts: tuple[str, ...], keys: str) -> Event:
+    async def _play(self, prompts: tuple[str, ...], keys: str) -> Event:
         """A text that few keys may cut must be heard whole: else the caller was not told."""
         seconds = self._book.seconds(prompts)
-        self._channel.allow(seconds)
-        played = self._stream(self._stems(prompts), keys, seconds, whole=keys != ANY_KEY)
+        await self._channel.allow(seconds)
+        played = await self._stream(self._stems(prompts), keys, seconds, whole=keys != ANY_KEY)
         if isinstance(played, Failed):
             return Failed(f"{'+'.join(prompts)} could not be played")
         return played
@@ -130,64 +135,69 @@ class AsteriskLine:
         conversation with us."""
         return [self._book.stem(key) if self._book.path(key).is_file() else "" for key in prompts]
 
-    def _stream(self, stems: Iterable[str], keys: str, seconds: float, *, whole: bool) -> Event:
+    async def _stream(
+        self, stems: Iterable[str], keys: str, seconds: float, *, whole: bool
+    ) -> Event:
         heard = []
         for stem in stems:
-            key, sound = self._channel.stream(stem, keys, seconds) if stem else (None, False)
+            key, sound = await self._channel.stream(stem, keys, seconds) if stem else (None, False)
             heard.append(sound)
             if key:
                 return Played(key)
         return Played() if (all(heard) if whole else any(heard)) else Failed("nothing was heard")
 
-    def _listen(self, clip: Clip) -> Event:
+    async def _listen(self, clip: Clip) -> Event:
         path = self._clip_path(clip)
         try:
             seconds = duration(path)
         except (NotAWave, OSError) as error:
             return Failed(str(error))
-        self._channel.allow(seconds)
-        return self._stream([str(path.with_suffix(""))], ANY_KEY, seconds, whole=True)
+        await self._channel.allow(seconds)
+        return await self._stream([str(path.with_suffix(""))], ANY_KEY, seconds, whole=True)
 
     # ------------------------------------------------------------ keys
 
-    def _ask(self, prompts: tuple[str, ...], timeout_s: float) -> Event:
-        key = self._said_until_key(prompts, timeout_s) or self._channel.wait_for_key(timeout_s)
+    async def _ask(self, prompts: tuple[str, ...], timeout_s: float) -> Event:
+        key = await self._said_until_key(prompts, timeout_s)
+        key = key or await self._channel.wait_for_key(timeout_s)
         return Pressed(key) if key else Silence()
 
-    def _gather(self, action: Gather) -> Event:
-        digits, key = "", self._said_until_key(action.prompts, action.timeout_s)
+    async def _gather(self, action: Gather) -> Event:
+        digits, key = "", await self._said_until_key(action.prompts, action.timeout_s)
         while len(digits) < action.most:
-            key = key or self._next_key(action.timeout_s)
+            key = key or await self._next_key(action.timeout_s)
             if not key or not key.isdecimal():
                 return Spelled(digits, key)
             digits, key = digits + key, None
         return Spelled(digits)
 
-    def _next_key(self, timeout_s: float) -> str | None:
-        self._channel.allow(timeout_s)
-        return self._channel.wait_for_key(timeout_s)
+    async def _next_key(self, timeout_s: float) -> str | None:
+        await self._channel.allow(timeout_s)
+        return await self._channel.wait_for_key(timeout_s)
 
-    def _said_until_key(self, prompts: tuple[str, ...], then_s: float) -> str | None:
+    async def _said_until_key(self, prompts: tuple[str, ...], then_s: float) -> str | None:
         """Say the prompts, those that can be said; the key that cut them short."""
         seconds = self._book.seconds(prompts) + then_s
-        self._channel.allow(seconds)
-        played = self._stream(self._stems(prompts), ANY_KEY, seconds, whole=False)
+        await self._channel.allow(seconds)
+        played = await self._stream(self._stems(prompts), ANY_KEY, seconds, whole=False)
         return played.key if isinstance(played, Played) else None
 
     # ------------------------------------------------------------ recording
 
-    def _record(self, action: Record) -> Event:
+    async def _record(self, action: Record) -> Event:
         path = self._clip_path(action.clip)
-        self._channel.allow(action.max_s)
+        await self._channel.allow(action.max_s)
         stem = str(path.with_suffix(""))
         began = time.monotonic()
-        recording = self._channel.record(stem, ANY_KEY, action.max_s, action.silence_s)
-        return self._recorded(action, path, recording, time.monotonic() - began)
+        recording = await self._channel.record(stem, ANY_KEY, action.max_s, action.silence_s)
+        return await self._recorded(action, path, recording, time.monotonic() - began)
 
-    def _recorded(self, action: Record, path: Path, recording: Recording, took_s: float) -> Event:
+    async def _recorded(
+        self, action: Record, path: Path, recording: Recording, took_s: float
+    ) -> Event:
         gone = recording.ended_by == "hangup"
         try:
-            seconds, speech = duration(path), speech_seconds(path)
+            seconds, speech = await self._place.files.run(_measured, path)
         except (NotAWave, OSError) as error:
             log.error("call %s: clip %s: %s", self._place.call_id, action.clip, error)
             return HungUp() if gone else Failed("no recording")
@@ -201,13 +211,13 @@ class AsteriskLine:
 
     # ------------------------------------------------------------ other people
 
-    def _bridge(self, action: Bridge) -> Event:
+    async def _bridge(self, action: Bridge) -> Event:
         """The dialplan dials, plays music and records; it says how it went in two variables."""
         began = time.monotonic()
         call_id, waiting = self._place.call_id, self._place.waiting
         waited = waiting.join(call_id) if action.to == "operators" else 0.0
         self._talks += 1
-        self._channel.gosub(
+        await self._channel.gosub(
             CONTEXTS[action.to],
             self._talks,
             int(action.wait_s),
@@ -215,9 +225,9 @@ class AsteriskLine:
             seconds=action.wait_s + _LONGEST_TALK_S,
         )
         self._ends += time.monotonic() - began
-        how, key = self._channel.get("ADUAN_BRIDGE"), self._channel.get("ADUAN_KEY")
+        how, key = await self._channel.get("ADUAN_BRIDGE"), await self._channel.get("ADUAN_KEY")
         if how == "talked":
-            waiting.answered(call_id, waited + self._held_s())
+            waiting.answered(call_id, waited + await self._held_s())
             return Connected(talked=True)
         self._forget_empty_talk()
         if how != "nobody":
@@ -237,13 +247,18 @@ class AsteriskLine:
         except (NotAWave, OSError):
             log.debug("call %s: no conversation to look at", self._place.call_id)
 
-    def _held_s(self) -> float:
+    async def _held_s(self) -> float:
         """How long the queue held the caller in its last round."""
-        held = self._channel.get("QEHOLDTIME")
+        held = await self._channel.get("QEHOLDTIME")
         return float(held) if held.isdecimal() else 0.0
 
     def _clip_path(self, clip: Clip) -> Path:
         return self._place.spool.clip_path(self._place.call_id, clip.kind, clip.take)
+
+
+def _measured(path: Path) -> tuple[float, float]:
+    """Seconds of a recording, and of speech in it. Raises NotAWave or OSError."""
+    return duration(path), speech_seconds(path)
 
 
 def _lost(path: Path, missing_s: float) -> bool:

@@ -111,14 +111,14 @@ def _observed(exchange: _Exchange) -> Iterator[None]:
             exchange.telling.language = language
             super().speak(language)
 
-        def perform(self, action: Performance) -> Event:
+        async def perform(self, action: Performance) -> Event:
             exchange.begins(action)
-            return super().perform(action)
+            return await super().perform(action)
 
     conduct = asterisk.conduct
 
-    def conducted(*values: Any, **named: Any) -> Finish:
-        exchange.finish = conduct(*values, **named)
+    async def conducted(*values: Any, **named: Any) -> Finish:
+        exchange.finish = await conduct(*values, **named)
         return exchange.finish
 
     with (

@@ -56,11 +56,10 @@ class ScriptedAsterisk:
     def run(self) -> Self:
         """Open the call and answer until the other side closes."""
         self.send(
-            b"agi_network: yes\nagi_network_script: call\nagi_uniqueid: "
+            self._environment  # of two of a name the first counts
+            + b"agi_network: yes\nagi_network_script: call\nagi_uniqueid: "
             + self.call_id.encode()
-            + b"\nagi_callerid: 081234567890\n"
-            + self._environment
-            + b"\n"
+            + b"\nagi_callerid: 081234567890\n\n"
         )
         for line in iter(self._next, b""):
             command = line.decode().rstrip("\n")

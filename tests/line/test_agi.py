@@ -6,15 +6,17 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ivr.agi import CallerGone, Channel, UnsafeValue
+from ivr.agi import AgiFault, CallerGone, Channel, Reply, UnsafeValue
+from ivr.agi_server import AgiServer
 from ivr.asterisk import LineServer, LineSettings, serve
 from ivr.flow import Clip
 from ivr.menu import build_menu
@@ -420,50 +422,126 @@ def test_a_line_that_cannot_speak_or_listen_says_so(
 # ---------------------------------------------------------------- values on the wire
 
 
-class Deaf:
-    """An AGI connection that must not be used."""
+async def unused(_: Channel) -> None:
+    raise AssertionError("nobody calls")
 
-    def get_environment(self) -> dict[str, str]:
-        return {}
 
-    def execute(self, action: object) -> None:
-        raise AssertionError(f"{action} was sent")
+@contextmanager
+def taking(take_call: Callable[[Channel], Awaitable[None]]) -> Iterator[AgiServer]:
+    wrong: list[BaseException] = []
+
+    async def watched(channel: Channel) -> None:
+        try:
+            await take_call(channel)
+        except BaseException as error:
+            wrong.append(error)
+            raise
+
+    server = AgiServer("127.0.0.1", 0, watched, 5)
+    server.start()
+    yield server
+    server.stop()
+    assert not wrong
+
+
+def heard(take_call: Callable[[Channel], Awaitable[None]], *said: bytes) -> bytes:
+    """All that the application says to an Asterisk that says this, each after a command."""
+    with taking(take_call) as server, socket.create_connection(server.address) as asterisk:
+        asterisk.settimeout(5)
+        asterisk.sendall(b"agi_network: yes\n\n")
+        commands = asterisk.makefile("rb")
+        got = b""
+        for answer in said:
+            got += commands.readline()
+            asterisk.sendall(answer)
+        return got + commands.read()
 
 
 @pytest.mark.parametrize("value", ["a\nEXEC System x", "a\r", 'a" "b', "a\\", "\x00", "x" * 2000])
 def test_a_value_that_could_be_a_second_command_is_never_sent(value: str) -> None:
-    with socket.socket() as unused:
-        channel = Channel(Deaf(), unused)
+    async def taken(channel: Channel) -> None:
         with pytest.raises(UnsafeValue):
-            channel.set("ADUAN_X", value)
+            await channel.set("ADUAN_X", value)
         with pytest.raises(UnsafeValue):
-            channel.execute("Playback", value)
+            await channel.execute("Playback", value)
+
+    assert heard(taken) == b""
 
 
 def test_a_comma_does_not_make_two_arguments_of_one() -> None:
-    with socket.socket() as unused, pytest.raises(UnsafeValue, match="comma"):
-        Channel(Deaf(), unused).execute("Record", "/x/a,b.wav", 4)
+    async def taken(channel: Channel) -> None:
+        with pytest.raises(UnsafeValue, match="comma"):
+            await channel.execute("Record", "/x/a,b.wav", 4)
+
+    assert heard(taken) == b""
 
 
 def test_asterisk_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ivr.agi._GRACE_S", 0.05)
-
-    def hang(channel: Channel) -> None:
-        try:
-            channel.run("NOOP")
-        except CallerGone:
-            gone.set()
-
     gone = threading.Event()
-    from ivr.agi import AgiServer
 
-    server = AgiServer("127.0.0.1", 0, hang, 5)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    with socket.create_connection(server.server_address[:2]) as asterisk:
+    async def hang(channel: Channel) -> None:
+        with pytest.raises(CallerGone):
+            await channel.run("NOOP")
+        gone.set()
+
+    with taking(hang) as server, socket.create_connection(server.address) as asterisk:
         asterisk.sendall(b"agi_network: yes\n\n")
         assert gone.wait(5)
-    server.shutdown()
-    server.server_close()
+
+
+def test_one_that_connects_and_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ivr.wire.ENVIRONMENT_S", 0.05)
+    with taking(unused) as server, socket.create_connection(server.address) as asterisk:
+        asterisk.settimeout(5)
+        assert asterisk.recv(1) == b""
+
+
+def test_a_hang_up_that_is_told_between_two_commands_shifts_no_reply() -> None:
+    told: list[Reply] = []
+
+    async def taken(channel: Channel) -> None:
+        told.extend([await channel.run("NOOP"), await channel.run("GET VARIABLE", "X")])
+
+    heard(taken, b"200 result=0\nHANGUP\n", b"200 result=1 (yes)\n")
+    assert told == [Reply(0), Reply(1, "yes")]
+
+
+def test_a_line_that_nobody_asked_for_gives_the_session_up() -> None:
+    """A line feed in a variable's value makes one; what follows would answer the next command."""
+
+    async def taken(channel: Channel) -> None:
+        assert await channel.get("X") == ""
+        with pytest.raises(AgiFault, match="nobody asked"):
+            await channel.get("Y")
+
+    heard(taken, b"200 result=1 (one\n200 result=1 (two)\n")
+
+
+def test_replies_arrive_in_pieces_and_are_whole() -> None:
+    async def taken(channel: Channel) -> None:
+        assert await channel.get("X") == "a) (b"
+
+    with taking(taken) as server, socket.create_connection(server.address) as asterisk:
+        asterisk.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"agi_network: yes\n\n":
+            asterisk.sendall(bytes([byte]))
+        assert asterisk.recv(100)
+        for byte in b"200 result=1 (a) (b)\n":
+            asterisk.sendall(bytes([byte]))
+        assert asterisk.recv(1) == b""
+
+
+def test_a_caller_s_name_cannot_pass_for_another_call_s_id() -> None:
+    told: list[str] = []
+
+    async def taken(channel: Channel) -> None:
+        told.append(channel.environment["agi_uniqueid"])
+
+    with taking(taken) as server, socket.create_connection(server.address) as asterisk:
+        asterisk.sendall(b"agi_uniqueid: pbx1-1.1\nagi_calleridname: x\nagi_uniqueid: pbx1-2.2\n\n")
+        assert asterisk.recv(1) == b""
+    assert told == ["pbx1-1.1"]
 
 
 def test_clips_are_named_as_everybody_agreed() -> None:
