@@ -31,7 +31,7 @@ format: dev ## put the code into its form
 prompts: venv parts ## make the sound files again from ivr/prompts.toml
 	@.venv/bin/python -m ivr.prompts make
 
-lock: ## write both lock files again from pyproject.toml (needs uv)
+lock: ## write the lock files again from pyproject.toml (needs uv)
 	@deploy/lock.sh
 
 clean: ## remove what was made: environment, system parts, caches (never var/ or recordings/)

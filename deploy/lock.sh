@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Writes requirements.lock (what runs) and requirements-dev.lock (what also tests), with hashes,
-# for every platform and Python that pyproject.toml allows. Needs `uv`. Run it after a change of
-# the dependencies, read the difference, commit both.
+# Writes requirements.lock (what runs), requirements-dev.lock (what also tests) and
+# requirements-bench.lock (what `make bench` compares with, and nothing else), with hashes, for
+# every platform and Python that pyproject.toml allows. Needs `uv`. Run it after a change of the
+# dependencies, read the difference, commit all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,7 +11,7 @@ compile() { # OUT ARGS...
   shift
   {
     echo "# Made by deploy/lock.sh from pyproject.toml; installed with pip --require-hashes."
-    uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+    uv pip compile --universal --python-version 3.11 --generate-hashes \
       --no-emit-index-url --no-header --no-annotate --quiet "$@"
   } >"$out.draft"
   if grep -nE '://|--(extra-)?index|--find-links|^/' "$out.draft" >&2; then
@@ -20,5 +21,6 @@ compile() { # OUT ARGS...
   mv "$out.draft" "$out"
 }
 
-compile requirements.lock --extra postgresql
-compile requirements-dev.lock --extra postgresql --group dev --constraint requirements.lock
+compile requirements.lock pyproject.toml --extra postgresql
+compile requirements-dev.lock pyproject.toml --extra postgresql --group dev --constraint requirements.lock
+compile requirements-bench.lock --group pyproject.toml:bench --constraint requirements-dev.lock
