@@ -6,6 +6,7 @@ over whenever ADUAN_DONE is not 1 at the end; `ivr.performing` performs what the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -16,7 +17,7 @@ from ivr.agi import AgiFault, CallerGone, Channel
 from ivr.agi_server import AgiServer
 from ivr.aside import Aside
 from ivr.conduct import CONSENT, Doing, Inquiry, Log, ask, conducting, nobody_asks
-from ivr.flow import Event, Finish, Found, Language, Lookup, Note, NotFound, Started
+from ivr.flow import Event, Failed, Finish, Found, Language, Lookup, Note, NotFound, Started
 from ivr.menu import Limits, build_menu
 from ivr.nodes import Menu, Outcome, mistakes
 from ivr.numbers import is_valid
@@ -116,9 +117,9 @@ class LineServer:
 
     async def _conduct(self, channel: Channel, call_id: str) -> None:
         opening = _Opening(self._settings, channel, call_id)
-        number = opening.valid(await channel.get("ADUAN_NUMBER"))
+        number, ordinal = await opening.number(), await opening.ordinal()
         sidecar = Log(self._spool, call_id)
-        started, books = await self._files.run(self._opened, sidecar, opening, number)
+        started, books = await self._files.run(self._opened, sidecar, opening, number, ordinal)
         place = Place(
             call_id, self._spool, books, self._settings.language, self._waiting, self._files
         )
@@ -134,21 +135,26 @@ class LineServer:
             await channel.set("ADUAN_DONE", 1)
 
     def _opened(
-        self, sidecar: Log, opening: _Opening, number: str
+        self, sidecar: Log, opening: _Opening, number: str, ordinal: int | None
     ) -> tuple[Started, Mapping[str, PromptBook]]:
         """The beginning of a call: what it reads from files and asks of ports."""
         call_id = sidecar.call_id
         if not self._spool.sidecar_path(call_id).exists():
             self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
         sidecar.write("mode", "app")
-        return opening.started(number), self._books()
+        return opening.started(number, ordinal), self._books()
 
     def _inquirer(self, opening: _Opening) -> Inquirer:
-        """Renews the dead man's switch first: the dialplan takes over if there is no answer."""
+        """What asks the desk; the caller is not left waiting for a database that hangs."""
 
         async def inquire(lookup: Lookup) -> Event:
             await opening.channel.allow(_INQUIRY_S)
-            return await self._desk.run(ask, opening.inquiry, lookup)
+            try:
+                asked = self._desk.run(ask, opening.inquiry, lookup)
+                return await asyncio.wait_for(asked, _INQUIRY_S)
+            except TimeoutError:
+                log.error("call %s: an inquiry took too long", opening.call_id)
+                return Failed("the inquiry took too long")
 
         return inquire
 
@@ -198,22 +204,27 @@ class _Opening:
         shown = self.channel.environment.get("agi_callerid", "")
         return shown if shown.removeprefix("+").isdecimal() and shown.isascii() else ""
 
-    def valid(self, number: str) -> str:
-        """The dialplan's public number; empty if it is none."""
+    async def number(self) -> str:
+        """The public number that the dialplan took; empty if there is none."""
+        number = await self.channel.get("ADUAN_NUMBER")
         if number and not is_valid(number):
             log.error("call %s: the dialplan's number is not valid", self.call_id)
         return number if is_valid(number) else ""
 
-    def started(self, number: str) -> Started:
+    async def ordinal(self) -> int | None:
+        """Which caller of the day this is, as the exchange counts; None if it does not say."""
+        ordinal = await self.channel.get("ADUAN_ORDINAL")
+        return int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None
+
+    def started(self, number: str, ordinal: int | None) -> Started:
         """What the flow begins with."""
         pin = self._asked("pin", self.settings.pin, number) if number else ""
-        ordinal = self.channel.get("ADUAN_ORDINAL") if number else ""
         return Started(
             number or None,
             caller_known=bool(self.caller),
             pin=pin if len(pin) == 4 and pin.isdecimal() and pin.isascii() else "",
             mode=self._asked("mode", self.settings.mode, self.caller) or "normal",
-            ordinal=int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None,
+            ordinal=ordinal if number else None,
         )
 
     def inquiry(self, lookup: Lookup) -> Found | NotFound:

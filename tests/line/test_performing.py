@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -264,6 +266,34 @@ def test_a_port_that_fails_leaves_an_ordinary_call(
     assert "stream status_unavailable" in asterisk.applications()
     assert asterisk.variables["ADUAN_DONE"] == "1"
     assert "081234567890" not in caplog.text + spool.sidecar_path(CALL).read_text()
+
+
+def test_a_desk_that_hangs_leaves_nobody_waiting_and_holds_up_no_other_call(
+    settings: LineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr.asterisk._INQUIRY_S", 0.05)
+    awake = threading.Event()
+
+    def hanging(_: str) -> Any:
+        awake.wait(60)
+
+    settings = replace(settings, inquiry=hanging)
+    with running(settings) as server, ThreadPoolExecutor(12) as pool:  # more than the desk's hands
+
+        def one(index: int) -> list[str]:
+            with ScriptedAsterisk(
+                server.address,
+                f"pbx1-1764000000.{index}",
+                number=NUMBER,
+                answers={"WAIT FOR DIGIT": pressed("12" + KNOWN + PIN)},
+                takes=[SPEECH] * 9,
+            ) as asterisk:
+                return asterisk.run().applications()
+
+        for performed in pool.map(one, range(12)):
+            assert "stream status_unavailable" in performed
+            assert performed[-1] == "stream thanks"
+    awake.set()
 
 
 # ---------------------------------------------------------------- conversations
