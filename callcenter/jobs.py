@@ -38,7 +38,8 @@ class _Bench:
 
     @cached_property
     def carriers(self) -> Carriers:
-        return Carriers.of(self.wiring.channels, self.wiring.links, self.wiring.pin_of)
+        wiring = self.wiring
+        return Carriers.of(wiring.channels, wiring.links, wiring.pin_of, wiring.paper)
 
 
 _bench: _Bench | None = None

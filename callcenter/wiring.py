@@ -13,20 +13,24 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from pathlib import Path
 
+from sqlalchemy.orm import Session
+
 from callcenter import inquiries
 from callcenter.config import Config, Secrets
+from callcenter.config.schema import Agency
 from callcenter.domain.complaint import Urgency
 from callcenter.gateways import asterisk
 from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
-from callcenter.gateways.channel import Channel
+from callcenter.gateways.channel import Channel, Enclosure
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
-from callcenter.services import entry, pins
+from callcenter.services import entry, pins, report_paper
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
 from callcenter.services.receipts import ReceiptRules
+from callcenter.services.report_paper import Desk, Letterhead
 from callcenter.services.rules import Rules
 from callcenter.services.status import InquiryRules
 from callcenter.services.twilio_calls import TwilioLine
@@ -76,6 +80,16 @@ class Wiring:
     def pin_of(self, number: str) -> str:
         """The PIN of a public number; needs no database."""
         return pins.pin_of(number, self.secret_key)
+
+    @cached_property
+    def report_desk(self) -> Desk:
+        """What handling reports as papers need."""
+        letterheads = {a.key: letterhead_of(self.config, a) for a in self.config.agencies}
+        return Desk(letterheads, self.rules, self.config.storage.recordings)
+
+    def paper(self, session: Session, ticket_id: int) -> Enclosure:
+        """A ticket's handling report as PDF. Raises NotFound."""
+        return report_paper.enclosure(session, ticket_id, self.report_desk)
 
     @cached_property
     def receipt_rules(self) -> ReceiptRules:
@@ -277,6 +291,22 @@ def rules_of(config: Config) -> Rules:
         link_lifetime=timedelta(days=config.web.link_days),
         closing_after=config.window.closing_after / config.window.time_scale,
         programme_name=config.programme.name,
+    )
+
+
+def letterhead_of(config: Config, agency: Agency) -> Letterhead:
+    """How an agency's papers begin: as configured, else as it follows from the agency."""
+    programme, told = config.programme, agency.letterhead
+    return Letterhead(
+        government=f"Pemerintah {programme.regency}" if agency.kind == "OPD" else "",
+        name=told.name or agency.name,
+        address=told.address,
+        programme=programme.name,
+        town=programme.regency.removeprefix("Kabupaten ").removeprefix("Kota "),
+        head_title=told.head_title or f"Pimpinan {agency.name}",
+        head_name=agency.head.name,
+        head_nip=agency.head.nip or "",
+        logo=programme.logo,
     )
 
 

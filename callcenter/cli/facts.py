@@ -172,6 +172,7 @@ def brief_notice(notice: Notice, *, now: datetime, reveal: bool = False) -> Fact
         "not_before": notice.not_before,
         "sent_at": notice.sent_at,
         "delivered_at": notice.delivered_at,
+        "read_at": notice.read_at,
         "tries": notice.tries,
         "error": notice.error,
     }

@@ -35,6 +35,13 @@ def cross_checks(config: Config) -> Iterator[str]:
         )
 
 
+def file_checks(config: Config) -> Iterator[str]:
+    """Files that must be there when the program starts; paths are resolved."""
+    logo = config.programme.logo
+    if logo and not logo.is_file():
+        yield f"programme.logo: there is no file {logo}; put it there or take the key out"
+
+
 def _people(agency: Agency) -> list[Person]:
     return [agency.head, *([agency.secretary] if agency.secretary else []), *agency.team]
 

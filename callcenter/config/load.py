@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from callcenter.config.checks import cross_checks
+from callcenter.config.checks import cross_checks, file_checks
 from callcenter.config.errors import ConfigError
 from callcenter.config.schema import Config, Line, Notices
 
@@ -36,7 +36,10 @@ def load(path: Path) -> Config:
     mistakes = list(cross_checks(config))
     if mistakes:
         raise ConfigError(mistakes)
-    return _resolved(config, path.resolve().parent)
+    resolved = _resolved(config, path.resolve().parent)
+    if mistakes := list(file_checks(resolved)):
+        raise ConfigError(mistakes)
+    return resolved
 
 
 def _validated(raw: dict[str, Any]) -> Config:
@@ -73,6 +76,9 @@ def _resolved(config: Config, folder: Path) -> Config:
         }
     )
     update: dict[str, Any] = {"storage": storage}
+    if config.programme.logo:
+        logo = {"logo": folder / config.programme.logo}
+        update["programme"] = config.programme.model_copy(update=logo)
     update["line"] = _resolved_line(config.line, folder)
     update["notices"] = _resolved_notices(config.notices, folder)
     return config.model_copy(update=update)

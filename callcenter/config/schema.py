@@ -55,6 +55,12 @@ def _phone(value: str) -> str:
     return value
 
 
+def _picture(value: Path) -> Path:
+    if value.suffix.lower() not in (".png", ".jpg", ".jpeg", ".svg"):
+        raise ValueError("name a PNG, JPEG or SVG file")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 TimeOfDay = Annotated[time, BeforeValidator(_parse_time)]
 Key = Annotated[str, AfterValidator(_key)]
@@ -70,11 +76,12 @@ class Section(BaseModel):
 
 
 class Programme(Section):
-    """What the programme is called and where its clocks stand."""
+    """What the programme is called and where its clocks stand; `logo` stands on its papers."""
 
     name: Name = "24 Jam Bangli Era Baru"
     phone: Name = "(0366) 5501000"
     regency: Name = "Kabupaten Bangli"
+    logo: Annotated[Path, AfterValidator(_picture)] | None = None
     timezone: str = "Asia/Makassar"
     languages: tuple[Literal["id"], ...] = ("id",)
 
@@ -240,13 +247,25 @@ class Ladder(Section):
 
 
 class Person(Section):
-    """An officer, a head, a secretary or a holder of an office of the regency."""
+    """An officer, a head, a secretary or a holder of an office of the regency.
+
+    `nip` is the number of a civil servant; it stands under a signature.
+    """
 
     key: Key
     name: Name
     phone: Phone | None = None
     whatsapp: Phone | None = None
     email: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] | None = None
+    nip: Annotated[str, Field(pattern=r"^[\d ]{5,30}$")] | None = None
+
+
+class Letterhead(Section):
+    """How an agency's papers begin; what is empty follows from the agency itself."""
+
+    name: Annotated[str, Field(max_length=160)] = ""
+    address: Annotated[str, Field(max_length=200)] = ""
+    head_title: Annotated[str, Field(max_length=120)] = ""
 
 
 class Agency(Section):
@@ -258,6 +277,7 @@ class Agency(Section):
     head: Person
     secretary: Person | None = None
     team: tuple[Person, ...] = Field(min_length=1)
+    letterhead: Letterhead = Letterhead()
 
 
 class Office(Person):

@@ -6,10 +6,19 @@ to try again is decided by `services.delivery`, which wrote the attempt down fir
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes along where a channel carries files; `name` is plain ASCII."""
+
+    name: str
+    media_type: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class Outgoing:
     name: str
     subject: str
     text: str
+    files: tuple[Enclosure, ...] = ()
 
 
 class Arrival(StrEnum):
@@ -33,6 +43,7 @@ class Arrival(StrEnum):
 
     SENT = "sent"  # taken, not yet known to have arrived
     DELIVERED = "delivered"  # arrived, or as certain as this channel ever gets
+    READ = "read"  # arrived, and the provider says that it was read
     FAILED = "failed"  # taken, and then not delivered for good
 
 

@@ -84,6 +84,9 @@ class Mail:
         mail["Subject"] = one_line(message.subject, 200)
         mail["Auto-Submitted"] = "auto-generated"  # holiday answers stay away (RFC 3834)
         mail.set_content(plain(message.text), cte="quoted-printable")
+        for file in message.files:
+            main, _, sub = file.media_type.partition("/")
+            mail.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
         return mail
 
     def _message_id(self, key: str) -> str:

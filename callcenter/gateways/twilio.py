@@ -30,7 +30,7 @@ _MARGIN = timedelta(minutes=2)
 _PAGE = 100
 _ARRIVALS = {
     "delivered": Arrival.DELIVERED,
-    "read": Arrival.DELIVERED,
+    "read": Arrival.READ,
     "failed": Arrival.FAILED,
     "undelivered": Arrival.FAILED,
     "canceled": Arrival.FAILED,

@@ -9,14 +9,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import or_, select, true, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from callcenter.gateways.channel import Arrival, Channel, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Arrival,
+    Channel,
+    Enclosure,
+    Outgoing,
+    Receipt,
+    TransportError,
+)
 from callcenter.services import reports
 from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
@@ -38,6 +46,9 @@ _QUESTIONS = (
     *(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200)),
     *(timedelta(days=d) for d in (1, 2, 4, 7, 14)),
 )
+#: Channels that carry files, and those whose provider says when a message was read.
+_CARRY_FILES = frozenset({"email"})
+_TELL_READING = frozenset({"whatsapp"})
 
 
 class Clock(Protocol):
@@ -52,7 +63,8 @@ class Claim:
     """A notice in this worker's hands.
 
     `doubtful_since`: an earlier attempt may have arrived, look first. `only_look`: this way is
-    used up; when nothing is found, the next way is tried.
+    used up; when nothing is found, the next way is tried. `report_of`: the ticket whose report
+    goes along as a file.
     """
 
     notice_id: int
@@ -62,6 +74,11 @@ class Claim:
     message: Outgoing
     doubtful_since: datetime | None = None
     only_look: bool = False
+    report_of: int | None = None
+
+
+#: The handling report of a ticket, as a file.
+Paper = Callable[[Session, int], Enclosure]
 
 
 def _no_pin(_number: str) -> str:
@@ -70,11 +87,13 @@ def _no_pin(_number: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """The configured channels by name, in their order, who signs the links, who knows the PINs."""
+    """The configured channels by name, in their order, who signs the links, who knows the PINs,
+    and who makes the paper that goes along with a report (None: nobody)."""
 
     channels: Mapping[str, Channel]
     links: LinkSigner
     pin_of: Callable[[str], str] = _no_pin
+    paper: Paper | None = None
 
     @classmethod
     def of(
@@ -82,9 +101,10 @@ class Carriers:
         channels: Iterable[Channel],
         links: LinkSigner,
         pin_of: Callable[[str], str] = _no_pin,
+        paper: Paper | None = None,
     ) -> Carriers:
         """From a sequence of channels."""
-        return cls({channel.name: channel for channel in channels}, links, pin_of)
+        return cls({channel.name: channel for channel in channels}, links, pin_of, paper)
 
 
 def deliver(
@@ -98,10 +118,29 @@ def deliver(
         claim = claim_notice(session, notice_id, carriers, now=clock())
     if claim is None:
         return False
+    claim = _with_paper(store, claim, carriers)
     result = attempt(claim, carriers.channels[claim.channel])
     with store.write() as session:
         settle(session, claim, result, now=clock(), rules=rules)
     return True
+
+
+def _with_paper(store: Store, claim: Claim, carriers: Carriers) -> Claim:
+    """The claim with the report beside its message; outside of any write, for it takes a moment.
+
+    A paper that cannot be made holds nothing up: the link in the message opens the report.
+    """
+    if claim.report_of is None or carriers.paper is None:
+        return claim
+    try:
+        with store.read() as session:
+            paper = carriers.paper(session, claim.report_of)
+    except OperationalError:
+        raise  # the database is away: the notice is taken up again when its lease ends
+    except Exception as error:  # a picture that is gone from the disk, a fault of the typesetter
+        log.error("a report went without its paper: %s", named(error))
+        return claim
+    return replace(claim, message=replace(claim.message, files=(paper,)))
 
 
 # ---------------------------------------------------------------- claim
@@ -144,7 +183,12 @@ def claim_notice(
         _message(notice, to, carriers, reporter),
         doubtful_since=doubtful.started_at if doubtful else None,
         only_look=doubtful is not None and _used_up(channel, attempts, doubts=True),
+        report_of=notice.ticket_id if _carries_paper(notice, channel) else None,
     )
+
+
+def _carries_paper(notice: Notice, channel: str) -> bool:
+    return notice.kind == reports.KIND and channel in _CARRY_FILES
 
 
 def _reporter(session: Session, notice: Notice) -> Complaint | None:
@@ -332,17 +376,32 @@ def arrived(
     session: Session, notice: Notice, arrival: Arrival, *, now: datetime, rules: Rules
 ) -> None:
     """What the provider knows of a sent notice. Reports may come late, repeated, in any order."""
-    if notice.state not in ("sent", "delivered") or notice.delivered_at is not None:
+    if notice.state not in ("sent", "delivered"):
         return
-    if arrival is Arrival.DELIVERED:
-        notice.state, notice.delivered_at, notice.ask_at = "delivered", now, None
-        reports.notice_arrived(session, notice, now=now, rules=rules)
-    elif arrival is Arrival.FAILED:
+    if arrival is Arrival.READ:
+        notice.read_at = notice.read_at or now
+    if arrival in (Arrival.DELIVERED, Arrival.READ):
+        _delivered(session, notice, now=now, rules=rules)
+    elif arrival is Arrival.FAILED and notice.delivered_at is None:
         last = notice.attempts[-1]
         last.result, last.error = "refused", "not delivered"
         notice.state, notice.ask_at, notice.not_before = "queued", None, now
         notice.error = "not delivered"
         post_after_commit(session, notice.id, urgent=notice.urgent)
+
+
+def _delivered(session: Session, notice: Notice, *, now: datetime, rules: Rules) -> None:
+    """A report is asked for further, until it was read or the questions end."""
+    first = notice.delivered_at is None
+    notice.state, notice.delivered_at = "delivered", notice.delivered_at or now
+    if notice.read_at is not None or not _is_asked_further(notice):
+        notice.ask_at = None
+    if first:
+        reports.notice_arrived(session, notice, now=now, rules=rules)
+
+
+def _is_asked_further(notice: Notice) -> bool:
+    return notice.kind == reports.KIND and notice.channel in _TELL_READING
 
 
 # ---------------------------------------------------------------- ask
@@ -356,7 +415,7 @@ def ask(store: Store, notice_id: int, carriers: Carriers, *, clock: Clock, rules
     now = clock()
     with store.write() as session:
         notice = session.get(Notice, notice_id, with_for_update={"of": Notice})
-        if notice is None or notice.state != "sent" or not notice.ask_at or notice.ask_at > now:
+        if notice is None or not _may_be_asked(notice, now):
             return False
         notice.ask_at = _next_question(notice, now)
         name, provider_id = notice.channel or "", notice.provider_id or ""
@@ -374,6 +433,12 @@ def ask(store: Store, notice_id: int, carriers: Carriers, *, clock: Clock, rules
     return True
 
 
+def _may_be_asked(notice: Notice, now: datetime) -> bool:
+    """Whether an answer is still missing, and the time for the question has come."""
+    due = notice.ask_at is not None and notice.ask_at <= now
+    return due and notice.state in ("sent", "delivered")
+
+
 def _next_question(notice: Notice, now: datetime) -> datetime | None:
     """The first of the planned moments after the sending that is still to come."""
     planned = (notice.sent_at + pause for pause in _QUESTIONS) if notice.sent_at else ()
@@ -384,7 +449,7 @@ def questions_due(session: Session, now: datetime, limit: int = 200) -> Sequence
     """Sent notices whose provider should be asked now."""
     return session.scalars(
         select(Notice.id)
-        .where(Notice.state == "sent", Notice.ask_at <= now)
+        .where(Notice.state.in_(("sent", "delivered")), Notice.ask_at <= now)
         .order_by(Notice.ask_at)
         .limit(limit)
     ).all()

@@ -151,6 +151,7 @@ def revive_due(session: Session, now: datetime, limit: int = 100) -> int:
         .join(NoticeAttempt, NoticeAttempt.id == last.c.attempt_id)
         .where(
             Notice.state == "dead",
+            Notice.read_at.is_(None),
             Notice.created_at > now - REVIVED_FOR,
             NoticeAttempt.result.in_(("failed", "unsent", "looked")),
             NoticeAttempt.started_at <= now - REVIVED_EVERY,

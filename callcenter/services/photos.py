@@ -1,22 +1,19 @@
-"""Photos of officers: read with suspicion, kept without camera data, never overwritten.
+"""Photos of officers: read with suspicion, made plain pictures without camera data.
 
 What the camera wrote (place, time, model) is kept for the record, apart from the picture.
+Decoding takes up to a second: it belongs before a transaction, never into one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
-import secrets
 import warnings
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
 
+from callcenter.services.attachments import Material
 from callcenter.services.errors import Refused
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
@@ -38,18 +35,8 @@ _TURNS: dict[object, Image.Transpose] = {
 _UNREADABLE = "Foto tidak dapat dibaca; kirim sebagai JPEG, PNG, atau WebP."
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """A photo on disk: path below the recordings folder, bytes, and what the camera wrote."""
-
-    path: str
-    sha256: str
-    bytes: int
-    exif: dict[str, Any]
-
-
-def keep(data: bytes, folder: Path, now: datetime) -> Photo:
-    """Make a plain JPEG of `data` and put it below `folder`; the same picture again is one file.
+def developed(data: bytes) -> Material:
+    """A plain JPEG of `data`, with what the camera wrote beside it.
 
     Raises Refused for what is no picture, or one too large to open.
     """
@@ -58,9 +45,7 @@ def keep(data: bytes, folder: Path, now: datetime) -> Photo:
     picture.save(out, "JPEG", quality=_QUALITY, optimize=True)
     plain = out.getvalue()
     digest = hashlib.sha256(plain).hexdigest()
-    relative = f"photos/{now:%Y/%m}/{digest}.jpg"
-    _write(folder / relative, plain)
-    return Photo(relative, digest, len(plain), exif)
+    return Material(plain, digest, "photos", "jpg", "image/jpeg", exif)
 
 
 def _opened(data: bytes) -> tuple[Image.Image, dict[str, Any]]:
@@ -116,30 +101,3 @@ def _short(value: object) -> str:
         return " ".join(_short(part) for part in value)[:_LONGEST_VALUE]
     text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
     return "".join(c for c in text if c.isprintable())[:_LONGEST_VALUE]
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all, and on disk before anything refers to it."""
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """The name of the file is on disk as well."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,28 +1,44 @@
-"""The handling report: what was done, with photos; it goes to the head of the agency.
+"""The handling report: what was done, in words or by voice, with photos; for the agency's head.
 
-A ticket is handled when the report is filed, and reported when it has reached the head.
+A ticket is handled when the report is filed, and reported when it has reached the head: a
+provider says so, or the head has opened it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.people import Post
-from callcenter.domain.ticket import TicketState
-from callcenter.services import closing, escalation, history, notices, photos, wording
+from callcenter.domain.ticket import TRANSITIONS, TicketState
+from callcenter.services import attachments, closing, escalation, history, notices, wording
+from callcenter.services.attachments import Material
 from callcenter.services.desk import clean
-from callcenter.services.errors import Refused
+from callcenter.services.errors import NotFound, Refused
 from callcenter.services.recipients import people_for
 from callcenter.services.rules import Rules
 from callcenter.services.tickets import let_complaint_follow, locked
-from callcenter.store.models import Attachment, HandlingReport, Notice, Ticket
+from callcenter.store.models import HandlingReport, Notice, OfficerLink, Ticket
 
 KIND = "report-filed"  # no rung of a ladder can be called so
+_FILED = "Laporan tiket ini sudah dikirim."
 _AHEAD = timedelta(minutes=10)  # a telephone's clock may be a little fast
 _BEHIND = timedelta(days=366)  # work may be older than the complaint, but not of another age
+
+
+def check_open(session: Session, ticket_id: int) -> None:
+    """Refused when no report is wanted any more: nothing is decoded for an old link."""
+    ticket = session.get(Ticket, ticket_id)
+    if ticket is None:
+        raise NotFound("Tiket ini tidak ada.")
+    if ticket.report is not None:
+        raise Refused("report", _FILED)
+    if ticket.state is not TicketState.HANDLED and ticket.state not in TRANSITIONS["handle"]:
+        raise Refused("state", "Langkah ini tidak berlaku untuk keadaan tiket saat ini.")
 
 
 def file_report(
@@ -33,31 +49,38 @@ def file_report(
     done_at: datetime,
     people: str,
     materials: str,
-    photos: list[bytes],
+    photos: Sequence[Material],
     actor: str,
     now: datetime,
     rules: Rules,
     folder: Path,
+    voice: Material | None = None,
 ) -> HandlingReport:
     """File the report, once; the head of the agency is told in the same transaction.
 
-    `photos` are image files as they came; `folder` is where recordings lie. Refused names the
+    `photos` and `voice` were looked at before (`photos.developed`, `voice_notes.heard`); `text`
+    may be empty where there is a voice. `folder` is where recordings lie. Refused names the
     field. The window is measured by `now`, never by what the officer says in `done_at`.
     """
     ticket = locked(session, ticket_id)
     if ticket.report is not None:
-        raise Refused("report", "Laporan tiket ini sudah dikirim.")
+        raise Refused("report", _FILED)
+    said = clean(text, 4000, "report")
+    if not said and voice is None:
+        raise Refused("report", "Tuliskan atau rekam apa yang dikerjakan.")
     report = HandlingReport(
-        text=_needed("report", text, 4000, "Tuliskan apa yang dikerjakan."),
+        text=said,
         done_at=_plausible(done_at, now),
         people=_needed("people", people, 300, "Tuliskan siapa yang mengerjakan."),
         materials=clean(materials, 300, "materials"),
         filed_by=actor,
         filed_at=now,
     )
-    history.advance_ticket(session, ticket, "handle", actor=actor, now=now)
-    _attach(ticket, photos, folder, actor=actor, now=now)  # only now: no disk for who may not
-    ticket.handled_at, ticket.report = now, report
+    if ticket.state is not TicketState.HANDLED:  # the work may have been called done before
+        history.advance_ticket(session, ticket, "handle", actor=actor, now=now)
+        ticket.handled_at = now
+    _attach(ticket, photos, voice, actor=actor, now=now, folder=folder)
+    ticket.report = report
     history.note(
         session, ticket.complaint_id, "file_report", actor=actor, now=now, ticket_id=ticket.id
     )
@@ -65,6 +88,44 @@ def file_report(
     escalation.reschedule(ticket, rules)
     _tell_the_head(session, ticket, report.text, now=now, rules=rules)
     return report
+
+
+def _attach(
+    ticket: Ticket,
+    photos: Sequence[Material],
+    voice: Material | None,
+    *,
+    actor: str,
+    now: datetime,
+    folder: Path,
+) -> None:
+    """Only once the ticket has moved: who may not report puts nothing on the disk."""
+    voices = [voice] if voice else []
+    for purpose, materials in ((attachments.REPORT, photos), (attachments.SPOKEN, voices)):
+        attachments.attach(ticket, materials, purpose=purpose, actor=actor, now=now, folder=folder)
+
+
+def opened(session: Session, link_id: int, *, now: datetime, rules: Rules) -> bool:
+    """Who was sent the report has it on the screen: that is read, and has arrived.
+
+    Whether it is the first time. A repeat changes nothing, and what another link opens is no
+    report of this person's.
+    """
+    link = session.get_one(OfficerLink, link_id)
+    link.first_opened_at = link.first_opened_at or now
+    unread = session.scalars(
+        select(Notice)
+        .where(Notice.link_id == link_id, Notice.kind == KIND, Notice.read_at.is_(None))
+        .order_by(Notice.id)
+        .with_for_update(of=Notice)
+    ).all()
+    for notice in unread:
+        notice.read_at = now
+        if notice.state == "sent":
+            notice.state, notice.ask_at = "delivered", None
+            notice.delivered_at = notice.delivered_at or now
+        notice_arrived(session, notice, now=now, rules=rules)
+    return bool(unread)
 
 
 def notice_arrived(session: Session, notice: Notice, *, now: datetime, rules: Rules) -> None:
@@ -93,28 +154,6 @@ def _tell_the_head(
         now=now,
         rules=rules,
     )
-
-
-def _attach(ticket: Ticket, files: list[bytes], folder: Path, *, actor: str, now: datetime) -> None:
-    """Photos are on disk before the row is written; the same photo twice is one."""
-    known = {attachment.sha256 for attachment in ticket.attachments}
-    for data in files:
-        photo = photos.keep(data, folder, now)
-        if photo.sha256 in known:
-            continue
-        known.add(photo.sha256)
-        ticket.attachments.append(
-            Attachment(
-                purpose="report",
-                path=photo.path,
-                sha256=photo.sha256,
-                media_type="image/jpeg",
-                bytes=photo.bytes,
-                exif=photo.exif,
-                added_by=actor,
-                added_at=now,
-            )
-        )
 
 
 def _plausible(done_at: datetime, now: datetime) -> datetime:

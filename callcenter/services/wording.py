@@ -38,7 +38,7 @@ def of_step(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> Words:
     what = _what(complaint, rules)
     lines = [_opening(step, ticket, now), f"{what}.", *_where(complaint)]
     if ticket.order:
-        lines.append(f"Perintah: {_discreet(ticket.order, complaint)}")
+        lines.append(f"Perintah: {discreet(ticket.order, complaint)}")
     lines += [_excerpt(complaint.transcript, complaint), _until(step, ticket, now, rules)]
     return Words(f"{_title(step, ticket)}: {what}", _joined(complaint, lines))
 
@@ -48,7 +48,8 @@ def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
     complaint = ticket.complaint
     what = _what(complaint, rules)
     lines = [f"Laporan penanganan dari {ticket.agency.name}.", f"{what}.", *_where(complaint)]
-    lines.append(f"Yang dikerjakan: {_excerpt(text, complaint)}")
+    done = _excerpt(text, complaint) or "disampaikan dengan suara, dengarkan lewat tautan."
+    lines.append(f"Yang dikerjakan: {done}")
     return Words(f"Laporan penanganan: {what}", _joined(complaint, lines))
 
 
@@ -82,7 +83,7 @@ def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
         return late
     if step.after == timedelta(0):
         return f"Tiket baru untuk {agency}."
-    left = f"{agency} belum menanggapi. Sisa waktu {_span(ticket.due_at - now)}."
+    left = f"{agency} belum menanggapi. Sisa waktu {span(ticket.due_at - now)}."
     return {
         Until.ACCEPTED: f"Tiket untuk {agency} belum diterima oleh siapa pun.",
         Until.RESPONDED: left if now < ticket.due_at else late,
@@ -106,11 +107,17 @@ def _what(complaint: Complaint, rules: Rules) -> str:
     return f"{name}, {place.name}" if place else name
 
 
-def _where(complaint: Complaint) -> list[str]:
+def place_of(complaint: Complaint) -> str:
+    """`Kawan, Kec. Bangli`; empty without a village."""
     place = village(complaint.village_code or "")
-    lines = [f"Tempat: {place.name}, Kec. {place.district}"] if place else []
+    return f"{place.name}, Kec. {place.district}" if place else ""
+
+
+def _where(complaint: Complaint) -> list[str]:
+    place = place_of(complaint)
+    lines = [f"Tempat: {place}"] if place else []
     if complaint.place_note:
-        lines.append(f"Patokan: {_discreet(complaint.place_note, complaint)}")
+        lines.append(f"Patokan: {discreet(complaint.place_note, complaint)}")
     return lines
 
 
@@ -120,11 +127,11 @@ def _joined(complaint: Complaint, lines: list[str]) -> str:
 
 
 def _excerpt(text: str, complaint: Complaint) -> str:
-    flat = " ".join(_discreet(text, complaint).split())
+    flat = " ".join(discreet(text, complaint).split())
     return flat if len(flat) <= _EXCERPT else flat[:_EXCERPT].rsplit(" ", 1)[0] + " …"
 
 
-def _discreet(text: str, complaint: Complaint) -> str:
+def discreet(text: str, complaint: Complaint) -> str:
     """The text without telephone numbers and without the reporter's name."""
     numbers = {m.raw_string for m in PhoneNumberMatcher(text, "ID", leniency=Leniency.VALID)}
     for number in sorted(numbers, key=len, reverse=True):
@@ -141,6 +148,12 @@ def _local(moment: datetime, rules: Rules) -> str:
     return f"{moment.astimezone(rules.zone):%d-%m-%Y %H.%M} WITA"
 
 
-def _span(left: timedelta) -> str:
+def span(left: timedelta) -> str:
+    """`3 jam 12 menit`; nothing is shorter than no minutes."""
     minutes = max(0, int(left.total_seconds() // 60))
     return f"{minutes // 60} jam {minutes % 60} menit" if minutes >= 60 else f"{minutes} menit"
+
+
+def clock_face(seconds: float) -> str:
+    """`1.07`: minutes and seconds of a recording."""
+    return f"{int(seconds) // 60}.{int(seconds) % 60:02d}"

@@ -319,18 +319,22 @@ class HandlingReport(Base):
 
 
 class Attachment(Base):
-    """A photo of an officer, re-encoded without its EXIF; what it said is kept in `exif`."""
+    """A file of an agency: a photo, re-encoded without its EXIF (what that said is in `exif`), a
+    spoken report as it came, or evidence. `seconds` and `speech_seconds` are those of a sound,
+    where they could be measured."""
 
     __tablename__ = "attachments"
     __table_args__ = (UniqueConstraint("ticket_id", "sha256"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
-    purpose: Mapped[str] = mapped_column(String(20))  # report, evidence
+    purpose: Mapped[str] = mapped_column(String(20))  # report, spoken, evidence
     path: Mapped[str] = mapped_column(String(200))
     sha256: Mapped[str] = mapped_column(String(64))
     media_type: Mapped[str] = mapped_column(String(60))
     bytes: Mapped[int]
     exif: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    seconds: Mapped[float | None] = mapped_column(Float)
+    speech_seconds: Mapped[float | None] = mapped_column(Float)
     added_by: Mapped[str] = mapped_column(String(80))
     added_at: Mapped[datetime]
 
@@ -369,6 +373,7 @@ class Notice(Base):
     sent_at: Mapped[datetime | None]
     ask_at: Mapped[datetime | None]  # when to ask the provider whether it arrived
     delivered_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]  # its page was opened, or the provider says so
     error: Mapped[str] = mapped_column(String(300), default="")
     attempts: Mapped[list[NoticeAttempt]] = relationship(order_by="NoticeAttempt.id")
     person: Mapped[Person | None] = relationship()

@@ -184,6 +184,16 @@ def ticket_history(session: Session, ticket_id: int) -> Sequence[History]:
     ).all()
 
 
+def report_notices(session: Session, ticket_id: int) -> Sequence[Notice]:
+    """Who was sent the handling report of a ticket, in order."""
+    return session.scalars(
+        select(Notice)
+        .where(Notice.ticket_id == ticket_id, Notice.kind == "report-filed")
+        .options(joinedload(Notice.person))
+        .order_by(Notice.id)
+    ).all()
+
+
 def recording(session: Session, recording_id: int) -> Recording | None:
     """One recording."""
     return session.get(Recording, recording_id)

@@ -14,19 +14,22 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.domain.ticket import WaitingReason, verbs_from
-from callcenter.services import audit, links
+from callcenter.services import audit, links, reports
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
-from callcenter.store.models import Attachment, Person, Ticket
+from callcenter.store.models import Person, Ticket
 from callcenter.web import officer_forms
 from callcenter.web.access import PUBLIC, needs
 from callcenter.web.context import address, now, reading, stop_reading, wiring, writing
+from callcenter.web.officer_forms import Act
 from callcenter.web.recordings import play_as
-from callcenter.web.tickets import send_photo
+from callcenter.web.tickets import send_paper, send_photo, send_voice
 
 door = Blueprint("officer", __name__, url_prefix="/p")
 
 Answer = str | AnyResponse | tuple[str, int]
+#: A picture of nothing.
+_NOTHING = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Visit:
     """Who came by which link, to which ticket."""
 
     token: str
+    link_id: int
     ticket: Ticket
     person: Person
 
@@ -54,7 +58,7 @@ def _visit(db: Session, token: str) -> Visit:
     ticket, person = db.get(Ticket, link.ticket_id), db.get(Person, link.person_key)
     if ticket is None or person is None or not person.active:
         raise NotFound("Tautan ini tidak berlaku lagi.")
-    return Visit(token, ticket, person)
+    return Visit(token, link.id, ticket, person)
 
 
 @door.errorhandler(NotFound)
@@ -78,16 +82,17 @@ def page(token: str) -> str:
 @needs(PUBLIC)
 def act(token: str, verb: str) -> Answer:
     """Do one thing; what is not acceptable comes back with what was typed."""
-    perform = _VERBS.get(verb)
-    if perform is None:
+    read_form = _VERBS.get(verb)
+    if read_form is None:
         abort(404)
     visit = _visit(reading(), token)
     if not visit.may_act:
         abort(403)
-    ticket_id, actor = visit.ticket.id, visit.actor
+    actor = visit.actor
     try:
+        perform = read_form(visit.ticket.id)
         with writing() as db:
-            perform(db, ticket_id, actor)
+            perform(db, actor=actor, now=now(), rules=wiring().rules)
     except Refused as error:
         stop_reading()
         return _render(_visit(reading(), token), verb, {error.field: _(error.message)}), 400
@@ -95,7 +100,7 @@ def act(token: str, verb: str) -> Answer:
     return redirect(url_for("officer.page", token=token))
 
 
-_VERBS: dict[str, Callable[[Session, int, str], None]] = {
+_VERBS: dict[str, Callable[[int], Act]] = {
     "accept": officer_forms.accept,
     "respond": officer_forms.respond,
     "return": officer_forms.return_,
@@ -125,9 +130,52 @@ def photo(token: str, photo_id: int) -> Response:
     return send_photo(_visit(reading(), token).ticket.id, photo_id)
 
 
+@door.get("/<token>/voices/<int:voice_id>")
+@needs(PUBLIC)
+def voice(token: str, voice_id: int) -> Response:
+    """The report as it was spoken."""
+    visit = _visit(reading(), token)
+    return send_voice(visit.ticket.id, voice_id, visit.actor)
+
+
+@door.get("/<token>/report.pdf")
+@needs(PUBLIC)
+def paper(token: str) -> Response:
+    """The report as a paper to print and sign."""
+    visit = _visit(reading(), token)
+    made = send_paper(visit.ticket.id, visit.actor)
+    _read(visit)
+    return made
+
+
+@door.get("/<token>/seen.svg")
+@needs(PUBLIC)
+def seen(token: str) -> Response:
+    """Loaded by who really shows the page; a messenger that fetches it for a preview does not."""
+    _read(_visit(reading(), token))
+    return Response(_NOTHING, mimetype="image/svg+xml")
+
+
+def _read(visit: Visit) -> None:
+    """The report was read, if this person was sent one; written once."""
+    link_id, rules = visit.link_id, wiring().rules
+    with writing() as db:
+        if reports.opened(db, link_id, now=now(), rules=rules):
+            thing = f"ticket:{visit.ticket.id}"
+            audit.record(
+                db,
+                actor=visit.actor,
+                action="report_read",
+                thing=thing,
+                now=now(),
+                address=address(),
+            )
+
+
 def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) -> str:
     ticket = visit.ticket
     call = ticket.complaint.call
+    told = queries.report_notices(reading(), ticket.id)
     clips = [r for r in call.recordings if r.kind == "complaint"] if call else []
     return render_template(
         "officer.html",
@@ -141,12 +189,12 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         typed=request.form,
         reasons=list(WaitingReason),
         is_head=visit.person.post == "head",
-        photo_url=lambda p: _photo_url(visit.token, p),
+        photo_url=lambda p: url_for("officer.photo", token=visit.token, photo_id=p.id),
+        voice_url=lambda v: url_for("officer.voice", token=visit.token, voice_id=v.id),
+        paper_url=url_for("officer.paper", token=visit.token),
+        sent_to=told,
+        is_told=any(notice.link_id == visit.link_id for notice in told),
     )
-
-
-def _photo_url(token: str, found: Attachment) -> str:
-    return url_for("officer.photo", token=token, photo_id=found.id)
 
 
 def _write_down(visit: Visit, action: str) -> None:

@@ -1,20 +1,35 @@
-"""The forms of the officer's page: fields in, one service call each."""
+"""The forms of the officer's page: fields in, one service call each.
+
+Each function reads a form and looks at its files, which takes time and may refuse; what it gives
+back does the rest, inside the transaction.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
+from functools import partial
+from typing import Protocol
 
 from flask import request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from callcenter.domain.ticket import WaitingReason
-from callcenter.services import reports, tickets
+from callcenter.services import photos, reports, tickets, voice_notes
+from callcenter.services.attachments import Material
 from callcenter.services.errors import Refused
-from callcenter.web.context import now, wiring
+from callcenter.services.rules import Rules
+from callcenter.web.context import reading, wiring
 from callcenter.web.screen import from_local, local_date
 
 _MAX_PHOTOS = 8
+
+
+class Act(Protocol):
+    """One service call, ready but for its transaction."""
+
+    def __call__(self, session: Session, *, actor: str, now: datetime, rules: Rules) -> object:
+        """Do it. Raises Refused."""
 
 
 def _text(name: str) -> str:
@@ -28,43 +43,40 @@ def _needed(name: str, remedy: str) -> str:
     return value
 
 
-def accept(db: Session, ticket_id: int, actor: str) -> None:
+def accept(ticket_id: int) -> Act:
     """One tap: it is ours, we are on it."""
-    tickets.accept(db, ticket_id, actor=actor, now=now(), rules=wiring().rules)
+    return partial(tickets.accept, ticket_id=ticket_id)
 
 
-def respond(db: Session, ticket_id: int, actor: str) -> None:
+def respond(ticket_id: int) -> Act:
     """The first substantive answer; stops the 24-hour window."""
     text = _needed("response", _("Tuliskan tanggapan Anda."))
-    tickets.respond(db, ticket_id, text=text, actor=actor, now=now(), rules=wiring().rules)
+    return partial(tickets.respond, ticket_id=ticket_id, text=text)
 
 
-def return_(db: Session, ticket_id: int, actor: str) -> None:
+def return_(ticket_id: int) -> Act:
     """Not ours, and why."""
     reason = _needed("reason", _("Tuliskan alasan mengembalikan."))
-    tickets.return_(db, ticket_id, reason=reason, actor=actor, now=now(), rules=wiring().rules)
+    return partial(tickets.return_, ticket_id=ticket_id, reason=reason)
 
 
-def start(db: Session, ticket_id: int, actor: str) -> None:
+def start(ticket_id: int) -> Act:
     """Work begins, or goes on after waiting."""
-    tickets.start(db, ticket_id, actor=actor, now=now(), rules=wiring().rules)
+    return partial(tickets.start, ticket_id=ticket_id)
 
 
-def wait(db: Session, ticket_id: int, actor: str) -> None:
+def wait(ticket_id: int) -> Act:
     """The handling pauses until a day, with reason, evidence and approver."""
     reason = _text("waiting_reason")
     if reason not in set(WaitingReason):
         raise Refused("waiting_reason", _("Pilih apa yang ditunggu."))
-    tickets.wait(
-        db,
-        ticket_id,
+    return partial(
+        tickets.wait,
+        ticket_id=ticket_id,
         reason=WaitingReason(reason),
         note=_needed("evidence", _("Tuliskan buktinya, misalnya nomor surat atau pesanan.")),
         until=_expected(),
         approver=_needed("approver", _("Tuliskan siapa yang menyetujui.")),
-        actor=actor,
-        now=now(),
-        rules=wiring().rules,
     )
 
 
@@ -77,28 +89,34 @@ def _expected() -> datetime:
     return datetime.combine(day, time(8, 0), tzinfo=zone).astimezone(UTC)
 
 
-def report(db: Session, ticket_id: int, actor: str) -> None:
-    """What was done, when, by whom, with photos: goes to the head of the agency."""
+def report(ticket_id: int) -> Act:
+    """What was done, when, by whom, with photos or by voice: goes to the head of the agency."""
     done_at = from_local(_text("done_at"))
     if done_at is None:
         raise Refused("done_at", _("Isi kapan pekerjaan selesai."))
-    reports.file_report(
-        db,
-        ticket_id,
-        text=_needed("report", _("Tuliskan apa yang dikerjakan.")),
+    reports.check_open(reading(), ticket_id)  # before anything is decoded
+    return partial(
+        reports.file_report,
+        ticket_id=ticket_id,
+        text=_text("report"),
         done_at=done_at,
         people=_needed("people", _("Tuliskan siapa yang mengerjakan.")),
         materials=_text("materials"),
-        photos=_photos(),
-        actor=actor,
-        now=now(),
-        rules=wiring().rules,
+        photos=_photos("photos"),
+        voice=_voice(),
         folder=wiring().config.storage.recordings,
     )
 
 
-def _photos() -> list[bytes]:
-    files = [f for f in request.files.getlist("photos") if f.filename]
+def _photos(field: str) -> list[Material]:
+    files = [f for f in request.files.getlist(field) if f.filename]
     if len(files) > _MAX_PHOTOS:
-        raise Refused("photos", _("Paling banyak %(n)d foto.", n=_MAX_PHOTOS))
-    return [f.read() for f in files]
+        raise Refused(field, _("Paling banyak %(n)d foto.", n=_MAX_PHOTOS))
+    return [photos.developed(f.read()) for f in files]
+
+
+def _voice() -> Material | None:
+    """The report as it was spoken; None where nothing was recorded."""
+    file = request.files.get("voice")
+    data = file.read() if file else b""
+    return voice_notes.heard(data) if data else None

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, abort, request
 
 from callcenter.services import audit
 from callcenter.store import queries
-from callcenter.store.models import Recording
+from callcenter.store.models import Attachment, Recording
 from callcenter.web import files
 from callcenter.web.access import needs
 from callcenter.web.context import address, me, now, reading, wiring, writing
@@ -31,14 +31,19 @@ def play(recording_id: int) -> Response:
 
 def play_as(found: Recording, actor: str) -> Response:
     """Send the file and write the playback down, before the first byte leaves."""
+    return play_file(found, "audio/wav", actor, f"recording:{found.id}")
+
+
+def play_file(found: Recording | Attachment, media_type: str, actor: str, thing: str) -> Response:
+    """Send a sound; `thing` is its name in the audit."""
     response = files.send(
         wiring().config.storage.recordings,
         found.path,
         sha256=found.sha256,
-        media_type="audio/wav",
+        media_type=media_type,
     )
     if response.status_code in (200, 206) and request.method == "GET":
-        _write_down(actor, f"recording:{found.id}")
+        _write_down(actor, thing)
     return response
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 
+from callcenter.services import attachments, audit
 from callcenter.store import queries
 from callcenter.store.models import Attachment
 from callcenter.web import files
 from callcenter.web.access import needs
-from callcenter.web.context import me, now, reading, wiring
+from callcenter.web.context import address, me, now, reading, wiring, writing
 from callcenter.web.inbox import before, fragment, seen
+from callcenter.web.recordings import play_file
 
 door = Blueprint("tickets", __name__)
 
@@ -56,13 +58,17 @@ def ticket(ticket_id: int) -> str:
         abort(404)
     rows = queries.ticket_history(reading(), ticket_id)
     part = "ticket_body.html" if "HX-Request" in request.headers else "ticket.html"
-    page = render_template(part, t=found, rows=rows, photo_url=_photo_url)
+    page = render_template(
+        part,
+        t=found,
+        rows=rows,
+        sent_to=queries.report_notices(reading(), ticket_id),
+        photo_url=lambda p: url_for("tickets.photo", ticket_id=ticket_id, photo_id=p.id),
+        voice_url=lambda v: url_for("tickets.voice", ticket_id=ticket_id, voice_id=v.id),
+        paper_url=url_for("tickets.paper", ticket_id=ticket_id),
+    )
     seen(f"ticket:{ticket_id}", "ticket_seen")
     return page
-
-
-def _photo_url(photo: Attachment) -> str:
-    return url_for("tickets.photo", ticket_id=photo.ticket_id, photo_id=photo.id)
 
 
 @door.get("/tickets/<int:ticket_id>/photos/<int:photo_id>.jpg")
@@ -74,6 +80,24 @@ def photo(ticket_id: int, photo_id: int) -> Response:
     return send_photo(ticket_id, photo_id)
 
 
+@door.get("/tickets/<int:ticket_id>/voices/<int:voice_id>")
+@needs(*_ANY)
+def voice(ticket_id: int, voice_id: int) -> Response:
+    """The report as the officer spoke it."""
+    if queries.ticket(reading(), ticket_id, _own()) is None:
+        abort(404)
+    return send_voice(ticket_id, voice_id, me().username)
+
+
+@door.get("/tickets/<int:ticket_id>/report.pdf")
+@needs(*_ANY)
+def paper(ticket_id: int) -> Response:
+    """The handling report as a paper."""
+    if queries.ticket(reading(), ticket_id, _own()) is None:
+        abort(404)
+    return send_paper(ticket_id, me().username)
+
+
 def send_photo(ticket_id: int, photo_id: int) -> Response:
     """The file of a photo that belongs to this ticket."""
     found = reading().get(Attachment, photo_id)
@@ -81,3 +105,24 @@ def send_photo(ticket_id: int, photo_id: int) -> Response:
         abort(404)
     folder = wiring().config.storage.recordings
     return files.send(folder, found.path, sha256=found.sha256, media_type="image/jpeg")
+
+
+def send_voice(ticket_id: int, voice_id: int, actor: str) -> Response:
+    """A spoken report of this ticket, with the playback written down."""
+    found = reading().get(Attachment, voice_id)
+    if found is None or found.ticket_id != ticket_id or found.purpose != attachments.SPOKEN:
+        abort(404)
+    return play_file(found, found.media_type, actor, f"attachment:{found.id}")
+
+
+def send_paper(ticket_id: int, actor: str) -> Response:
+    """The handling report as PDF, with the export written down. NotFound without a report."""
+    made = wiring().paper(reading(), ticket_id)
+    with writing() as db:
+        thing = f"ticket:{ticket_id}"
+        audit.record(
+            db, actor=actor, action="report_exported", thing=thing, now=now(), address=address()
+        )
+    response = Response(made.data, mimetype=made.media_type)
+    response.headers["Content-Disposition"] = f'inline; filename="{made.name}"'
+    return response

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ssl
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from callcenter.gateways import smtp as gateway
-from callcenter.gateways.channel import Arrival, TransportError
+from callcenter.gateways.channel import Arrival, Enclosure, TransportError
 from callcenter.gateways.smtp import Mail
 from tests.contract.conftest import MAIL, notice, smtp
 from tests.contract.mail_servers import MailServer, ScriptedServer
@@ -48,6 +49,19 @@ def test_a_mail_is_complete_and_says_that_a_machine_wrote_it(server: MailServer)
     assert mail["Message-ID"] == receipt.provider_id
     assert mail.get_content_charset() == "utf-8"
     assert receipt.arrival is Arrival.DELIVERED
+
+
+def test_a_paper_is_attached_whole_and_the_text_stays_what_it_was(server: MailServer) -> None:
+    paper = Enclosure("laporan-10000012-pupr.pdf", "application/pdf", bytes(range(256)) * 400)
+    message = replace(notice(to=MAIL), files=(paper,))
+    Mail(smtp(server.port), None).send(message)
+    (mail,) = server.mails
+    text, attached = mail.iter_parts()
+    assert message.text in text.get_content().replace("\r\n", "\n")
+    assert attached.get_filename() == paper.name
+    assert attached.get_content_type() == "application/pdf"
+    assert attached.is_attachment()
+    assert attached.get_content() == paper.data
 
 
 def test_a_repeat_has_the_same_message_id_and_another_notice_another(server: MailServer) -> None:

@@ -263,7 +263,8 @@ class TestArrival:
         ("status", "arrival"),
         [
             *((s, Arrival.SENT) for s in ("queued", "accepted", "sending", "sent", "unheard of")),
-            *((s, Arrival.DELIVERED) for s in ("delivered", "read")),
+            ("delivered", Arrival.DELIVERED),
+            ("read", Arrival.READ),
             *((s, Arrival.FAILED) for s in ("failed", "undelivered", "canceled")),
         ],
     )

@@ -39,6 +39,7 @@ from callcenter.services import (
 )
 from callcenter.services.delivery import Carriers
 from callcenter.services.links import LinkSigner
+from callcenter.services.photos import developed
 from callcenter.services.rules import Rules
 from callcenter.store.models import Base, Complaint, Escalation, History, Notice, Person, Ticket
 from callcenter.store.session import Letter, Store
@@ -164,7 +165,7 @@ class Town:
                 db,
                 ticket_id,
                 **{**said, **fields},
-                photos=list(photos),
+                photos=[developed(photo) for photo in photos],
                 actor=DUTY,
                 now=at,
                 rules=self.rules,

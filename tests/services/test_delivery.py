@@ -9,12 +9,25 @@ from itertools import pairwise
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Outcome
 from callcenter.domain.ticket import TicketState
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Arrival,
+    Enclosure,
+    Outgoing,
+    Receipt,
+    TransportError,
+)
 from callcenter.services import delivery, links, notices
-from callcenter.services.delivery import TRIES_PER_CHANNEL, Claim, attempt, settle
+from callcenter.services.delivery import (
+    TRIES_PER_CHANNEL,
+    Carriers,
+    Claim,
+    attempt,
+    settle,
+)
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.notices import LEASE
 from callcenter.store.models import Audit, Notice, OfficerLink
@@ -692,6 +705,104 @@ def test_a_report_that_did_not_arrive_is_not_reported(town: Town, mail: Mail) ->
     assert mail.email.sent[0].to == "pupr.head@example.org"  # the head has no SMS
     _arrives(town, report, Arrival.DELIVERED, T0 + 3 * HOUR)
     assert town.ticket(ticket_id).state is TicketState.REPORTED
+
+
+# ---------------------------------------------------------------- read
+
+
+def _report_leaves(town: Town, mail: Mail, at: datetime = T0) -> tuple[int, Notice]:
+    """A report whose notice to the head is on its way over WhatsApp."""
+    ticket_id = town.sent(at)
+    town.report(ticket_id, at)
+    notice = town.notices(kind="report-filed")[-1]
+    mail.deliver(notice.id, at)
+    return ticket_id, notice
+
+
+def test_a_provider_that_says_read_says_delivered_too(town: Town, mail: Mail) -> None:
+    ticket_id, notice = _report_leaves(town, mail)
+    _arrives(town, notice.id, Arrival.READ, T0 + HOUR)
+    found = _notice(town, notice.id)
+    assert (found.state, found.delivered_at, found.read_at) == ("delivered", T0 + HOUR, T0 + HOUR)
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
+
+
+def test_read_may_come_after_delivered_and_is_written_once(town: Town, mail: Mail) -> None:
+    ticket_id, notice = _report_leaves(town, mail)
+    for hours, arrival in enumerate((Arrival.DELIVERED, Arrival.READ, Arrival.READ), 1):
+        _arrives(town, notice.id, arrival, T0 + hours * HOUR)
+    _arrives(town, notice.id, Arrival.FAILED, T0 + 9 * HOUR)
+    found = _notice(town, notice.id)
+    assert (found.state, found.delivered_at) == ("delivered", T0 + HOUR)
+    assert found.read_at == T0 + 2 * HOUR
+    assert [h.verb for h in town.history(ticket_id=ticket_id)].count("report") == 1
+
+
+def test_a_delivered_report_is_asked_for_until_it_was_read(town: Town, mail: Mail) -> None:
+    _, notice = _report_leaves(town, mail)
+    mail.whatsapp.later = mail.whatsapp.receipt(Arrival.DELIVERED)
+    assert mail.ask(notice.id, T0 + MINUTE)
+    assert _notice(town, notice.id).delivered_at == T0 + MINUTE
+    with town.store.read() as db:
+        assert delivery.questions_due(db, T0 + DAY) == [notice.id]
+    mail.whatsapp.later = mail.whatsapp.receipt(Arrival.READ)
+    assert mail.ask(notice.id, T0 + DAY)
+    assert _notice(town, notice.id).read_at == T0 + DAY
+    assert not mail.ask(notice.id, T0 + 9 * DAY)
+
+
+def test_nobody_asks_whether_any_other_notice_was_read(
+    town: Town, mail: Mail, notice_id: int
+) -> None:
+    mail.deliver(notice_id, T0)
+    _arrives(town, notice_id, Arrival.DELIVERED, T0 + MINUTE)
+    with town.store.read() as db:
+        assert delivery.questions_due(db, T0 + 9 * DAY) == []
+
+
+# ---------------------------------------------------------------- the paper
+
+PAPER = Enclosure("laporan.pdf", "application/pdf", b"%PDF-1.7")
+
+
+def test_the_report_goes_along_where_a_channel_carries_files(town: Town, mail: Mail) -> None:
+    asked: list[int] = []
+
+    def paper(_session: Session, ticket_id: int) -> Enclosure:
+        asked.append(ticket_id)
+        return PAPER
+
+    mail.carriers = Carriers.of([mail.email], mail.signer, paper=paper)
+    ticket_id = town.sent()
+    town.report(ticket_id, T0)
+    mail.work(T0)
+    assert [message.files for message in mail.email.sent] == [(PAPER,)]
+    assert "/p/" in mail.email.sent[0].text
+    assert asked == [ticket_id]
+
+
+def test_messengers_get_the_link_alone_and_nobody_sets_a_paper(town: Town, mail: Mail) -> None:
+    mail.carriers = Carriers.of(mail.all, mail.signer, paper=_never)
+    town.report(town.sent(), T0)
+    mail.work(T0)
+    assert {message.files for message in mail.whatsapp.sent} == {()}
+
+
+def _never(_session: Session, _ticket_id: int) -> Enclosure:
+    raise AssertionError("nobody asked for a paper")
+
+
+def test_a_paper_that_cannot_be_made_holds_no_report_up(
+    town: Town, mail: Mail, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail.carriers = Carriers.of([mail.email], mail.signer, paper=_never)
+    ticket_id = town.sent()
+    town.report(ticket_id, T0)
+    mail.email.answers = [mail.email.receipt(Arrival.DELIVERED)]
+    mail.work(T0)
+    assert mail.email.sent[0].files == ()
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
+    assert "without its paper" in caplog.text
 
 
 def test_another_notice_that_arrives_reports_nothing(town: Town, mail: Mail) -> None:

@@ -8,6 +8,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from callcenter.services import photos
+from callcenter.services import attachments, photos
 from callcenter.services.errors import Refused
 from tests.services.conftest import together
 
@@ -58,7 +59,23 @@ def exif(orientation: int | None = None) -> bytes:
     return made.tobytes()
 
 
-def stored(folder: Path, photo: photos.Photo) -> Image.Image:
+@dataclass(frozen=True)
+class Kept:
+    """A photo on disk."""
+
+    path: str
+    sha256: str
+    bytes: int
+    exif: dict[str, Any]
+
+
+def kept(data: bytes, folder: Path, now: datetime) -> Kept:
+    """Developed, and put below `folder`."""
+    made = photos.developed(data)
+    return Kept(attachments.keep(made, folder, now), made.sha256, len(made.data), made.exif)
+
+
+def stored(folder: Path, photo: Kept) -> Image.Image:
     """The picture as it lies on disk."""
     return Image.open(folder / photo.path)
 
@@ -89,7 +106,7 @@ def bomb(width: int, height: int) -> bytes:
 def test_a_photo_is_kept_as_a_plain_jpeg_and_what_the_camera_wrote_apart(
     tmp_path: Path, kind: str
 ) -> None:
-    photo = photos.keep(picture(kind=kind), tmp_path, NOW)
+    photo = kept(picture(kind=kind), tmp_path, NOW)
     data = (tmp_path / photo.path).read_bytes()
     assert SECRET.encode() not in data
     assert b"Exif" not in data
@@ -121,7 +138,7 @@ TURNS = {
 def test_a_photo_is_turned_upright(
     tmp_path: Path, orientation: int, expected: tuple[tuple[int, int], tuple[int, int]]
 ) -> None:
-    photo = photos.keep(picture(orientation=orientation), tmp_path, NOW)
+    photo = kept(picture(orientation=orientation), tmp_path, NOW)
     size, red = expected
     with stored(tmp_path, photo) as image:
         assert image.size == size
@@ -131,8 +148,8 @@ def test_a_photo_is_turned_upright(
 
 
 def test_a_large_photo_is_made_small_and_a_small_one_is_left(tmp_path: Path) -> None:
-    large = photos.keep(picture((4000, 3000)), tmp_path, NOW)
-    small = photos.keep(picture((8, 6)), tmp_path, NOW)
+    large = kept(picture((4000, 3000)), tmp_path, NOW)
+    small = kept(picture((8, 6)), tmp_path, NOW)
     with stored(tmp_path, large) as image:
         assert image.size == (1600, 1200)
     with stored(tmp_path, small) as image:
@@ -140,7 +157,7 @@ def test_a_large_photo_is_made_small_and_a_small_one_is_left(tmp_path: Path) -> 
 
 
 def test_the_same_photo_twice_is_one_file(tmp_path: Path) -> None:
-    first, second = (photos.keep(picture(), tmp_path, NOW) for _ in range(2))
+    first, second = (kept(picture(), tmp_path, NOW) for _ in range(2))
     assert first == second
     assert len(files(tmp_path)) == 1
 
@@ -150,7 +167,7 @@ def test_many_at_once_keep_the_same_photo(tmp_path: Path) -> None:
     data = picture((1600, 1200))
     for month in range(1, 7):
         now = NOW.replace(month=month)
-        came = together(*(lambda n=now: photos.keep(data, tmp_path, n) for _ in range(6)))
+        came = together(*(lambda n=now: kept(data, tmp_path, n) for _ in range(6)))
         assert len(set(map(repr, came))) == 1, came
     assert len(files(tmp_path)) == 6
     assert all(path.suffix == ".jpg" for path in files(tmp_path))
@@ -158,7 +175,7 @@ def test_many_at_once_keep_the_same_photo(tmp_path: Path) -> None:
 
 def test_nothing_is_written_outside_the_folder_and_nobody_else_reads_it(tmp_path: Path) -> None:
     folder = tmp_path / "recordings"
-    photo = photos.keep(picture(), folder, NOW)
+    photo = kept(picture(), folder, NOW)
     assert files(tmp_path) == [folder / photo.path]
     assert photo.path == f"photos/2026/03/{photo.sha256}.jpg"
     assert (folder / photo.path).stat().st_mode & 0o777 == 0o600
@@ -167,7 +184,7 @@ def test_nothing_is_written_outside_the_folder_and_nobody_else_reads_it(tmp_path
 def test_a_place_that_cannot_be_written_is_an_error_not_half_a_photo(tmp_path: Path) -> None:
     (tmp_path / "photos").write_text("a file where a folder should be")
     with pytest.raises(OSError):
-        photos.keep(picture(), tmp_path, NOW)
+        kept(picture(), tmp_path, NOW)
     assert len(files(tmp_path)) == 1
 
 
@@ -178,13 +195,13 @@ def test_pictures_of_every_kind_of_colour_are_kept_or_refused(tmp_path: Path, mo
     out = io.BytesIO()
     image.save(out, kind)
     try:
-        photo = photos.keep(out.getvalue(), tmp_path, NOW)
+        photo = kept(out.getvalue(), tmp_path, NOW)
     except Refused as refused:
         assert refused.field == "photos"
         assert mode == "F"
     else:
-        with stored(tmp_path, photo) as kept:
-            assert kept.mode == "RGB"
+        with stored(tmp_path, photo) as small:
+            assert small.mode == "RGB"
 
 
 # ---------------------------------------------------------------- refused
@@ -211,7 +228,7 @@ HOSTILE: dict[str, bytes] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_no_photo_is_refused_with_the_field_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(Refused) as refused:
-        photos.keep(HOSTILE[name], tmp_path, NOW)
+        kept(HOSTILE[name], tmp_path, NOW)
     assert refused.value.field == "photos"
     assert files(tmp_path) == []
 
@@ -223,7 +240,7 @@ def test_a_bomb_is_refused_before_it_unfolds(tmp_path: Path, size: tuple[int, in
     data = bomb(*size)
     start = time.perf_counter()
     with pytest.raises(Refused) as refused:
-        photos.keep(data, tmp_path, NOW)
+        kept(data, tmp_path, NOW)
     assert refused.value.field == "photos"
     assert time.perf_counter() - start < 1
 
@@ -233,11 +250,11 @@ def test_a_sound_picture_has_an_end_too(tmp_path: Path, size: tuple[int, int], f
     out = io.BytesIO()
     Image.new("L", size).save(out, "JPEG")
     if fine:
-        with stored(tmp_path, photos.keep(out.getvalue(), tmp_path, NOW)) as kept:
-            assert kept.size == (1600, 960)
+        with stored(tmp_path, kept(out.getvalue(), tmp_path, NOW)) as small:
+            assert small.size == (1600, 960)
     else:
         with pytest.raises(Refused, match="terlalu besar"):
-            photos.keep(out.getvalue(), tmp_path, NOW)
+            kept(out.getvalue(), tmp_path, NOW)
 
 
 def strange_exif() -> Iterator[tuple[str, bytes]]:
@@ -279,9 +296,9 @@ def test_broken_camera_data_is_no_reason_to_refuse_a_photo(
 ) -> None:
     image, out = Image.new("RGB", (64, 48), RED), io.BytesIO()
     image.save(out, kind, exif=data)
-    photo = photos.keep(out.getvalue(), tmp_path, NOW)
-    with stored(tmp_path, photo) as kept:
-        assert kept.size == ((48, 64) if name.startswith("turned") else kept.size)
+    photo = kept(out.getvalue(), tmp_path, NOW)
+    with stored(tmp_path, photo) as small:
+        assert small.size == ((48, 64) if name.startswith("turned") else small.size)
     for value in photo.exif.values():
         assert isinstance(value, str)
         assert len(value) <= 120
@@ -293,9 +310,9 @@ def test_what_the_camera_wrote_is_short_and_printable(tmp_path: Path) -> None:
     made[ExifTags.Base.Make] = "\x1b[31m" + "A" * 5000 + "\u202e"
     made[ExifTags.Base.Model] = "B\x00\x00C\r\n"
     Image.new("RGB", (8, 8)).save(out, "JPEG", exif=made.tobytes())
-    kept = photos.keep(out.getvalue(), tmp_path, NOW).exif
-    assert len(kept["Make"]) <= 120
-    assert all(value.isprintable() for value in kept.values())
+    written = kept(out.getvalue(), tmp_path, NOW).exif
+    assert len(written["Make"]) <= 120
+    assert all(value.isprintable() for value in written.values())
 
 
 SEEDS = [picture((32, 24), kind, 6) for kind in ("JPEG", "PNG", "WEBP")]
@@ -319,7 +336,7 @@ def test_no_damage_whatever_does_more_than_be_refused(
         at = int(place * len(data))
         data[at : at + len(new)] = new
     try:
-        photo = photos.keep(bytes(data[: int(cut * len(data))]), folder, NOW)
+        photo = kept(bytes(data[: int(cut * len(data))]), folder, NOW)
     except Refused as refused:
         assert refused.field == "photos"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from sqlalchemy import select
 from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import Standing, standing
-from callcenter.services import reports
-from callcenter.services.errors import Refused
-from callcenter.store.models import Attachment, HandlingReport, History, Notice
-from tests.services.conftest import DAY, HOUR, MINUTE, T0, TICK, Town, together
+from callcenter.services import escalation, history, reports, tickets, voice_notes
+from callcenter.services.errors import NotFound, Refused
+from callcenter.store.models import Attachment, HandlingReport, History, Notice, OfficerLink
+from tests.services.conftest import DAY, DUTY, HOUR, MINUTE, T0, TICK, Town, keys, together
 from tests.services.test_photos import picture
+from tests.services.test_voice_notes import spoken
 
 
 def _report(town: Town, ticket_id: int) -> HandlingReport | None:
@@ -204,7 +206,142 @@ def test_who_may_not_report_any_more_leaves_no_photos_either(town: Town, verb: s
     assert _on_disk(town) == []
 
 
+def test_nothing_is_decoded_for_who_may_not_report(town: Town) -> None:
+    """The door asks this before it looks at a single file."""
+    ticket_id = town.sent()
+    with town.store.read() as db:
+        reports.check_open(db, ticket_id)
+    town.report(ticket_id, T0 + HOUR)
+    returned = town.sent()
+    town.return_(returned, T0 + HOUR)
+    for closed, field in ((ticket_id, "report"), (returned, "state")):
+        with town.store.read() as db, pytest.raises(Refused) as refused:
+            reports.check_open(db, closed)
+        assert refused.value.field == field
+    with town.store.read() as db, pytest.raises(NotFound):
+        reports.check_open(db, 999)
+
+
+# ---------------------------------------------------------------- spoken
+
+
+def test_a_report_may_be_spoken_and_is_kept_as_it_came(town: Town) -> None:
+    ticket_id, sound = town.sent(), spoken(3)
+    town.report(ticket_id, T0 + HOUR, picture(), text="", voice=voice_notes.heard(sound))
+    photo, voice = _attached(town, ticket_id)
+    assert (photo.purpose, photo.seconds) == ("report", None)
+    assert (voice.purpose, voice.media_type, voice.seconds) == ("spoken", "audio/wav", 3.0)
+    assert voice.speech_seconds is not None
+    assert voice.speech_seconds > 1
+    assert (town.folder / voice.path).read_bytes() == sound
+    assert voice.sha256 == hashlib.sha256(sound).hexdigest()
+    (notice,) = town.notices(kind=reports.KIND)
+    assert "disampaikan dengan suara" in notice.body
+
+
+def test_a_report_without_words_and_without_a_voice_is_none(town: Town) -> None:
+    ticket_id = town.sent()
+    with pytest.raises(Refused) as refused:
+        town.report(ticket_id, T0 + HOUR, picture(), text=" ")
+    assert refused.value.field == "report"
+    assert _on_disk(town) == []
+
+
+# ---------------------------------------------------------------- read
+
+
+def _opened(town: Town, person: str, at: datetime) -> bool:
+    with town.store.write() as db:
+        link = db.scalars(select(OfficerLink).filter_by(person_key=person)).first()
+        assert link is not None
+        return reports.opened(db, link.id, now=at, rules=town.rules)
+
+
+def _sent(town: Town, ticket_id: int, state: str) -> None:
+    with town.store.write() as db:
+        notice = db.scalars(select(Notice).filter_by(kind=reports.KIND)).one()
+        notice.state, notice.sent_at, notice.ask_at = state, T0 + HOUR, T0 + HOUR
+
+
+def test_the_head_who_opens_the_report_has_read_it_and_it_has_arrived(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    _sent(town, ticket_id, "sent")
+    assert _opened(town, "pupr_head", T0 + 2 * HOUR)
+    (notice,) = town.notices(kind=reports.KIND)
+    assert (notice.state, notice.delivered_at, notice.read_at, notice.ask_at) == (
+        "delivered",
+        T0 + 2 * HOUR,
+        T0 + 2 * HOUR,
+        None,
+    )
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
+    assert town.ticket(ticket_id).reported_at == T0 + 2 * HOUR
+
+
+def test_opened_again_it_was_read_the_first_time(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    town.report_arrives(ticket_id, T0 + HOUR)
+    assert _opened(town, "pupr_head", T0 + 2 * HOUR)
+    assert not _opened(town, "pupr_head", T0 + 3 * HOUR)
+    (notice,) = town.notices(kind=reports.KIND)
+    assert (notice.delivered_at, notice.read_at) == (T0 + HOUR, T0 + 2 * HOUR)
+    with town.store.read() as db:
+        link = db.scalars(select(OfficerLink).filter_by(person_key="pupr_head")).one()
+        assert link.first_opened_at == T0 + 2 * HOUR
+    assert [h.verb for h in town.history(ticket_id=ticket_id)].count("report") == 1
+
+
+@pytest.mark.parametrize("state", ["queued", "sending", "dead"])
+def test_a_report_that_is_read_before_its_message_went_out_is_reported(
+    town: Town, state: str
+) -> None:
+    """Over the link of an earlier message; what becomes of this one is left to the workers."""
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    _sent(town, ticket_id, state)
+    assert _opened(town, "pupr_head", T0 + 2 * HOUR)
+    (notice,) = town.notices(kind=reports.KIND)
+    assert (notice.state, notice.read_at) == (state, T0 + 2 * HOUR)
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
+
+
+def test_the_officers_own_look_is_no_reading_by_the_head(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    _sent(town, ticket_id, "sent")
+    assert not _opened(town, "pupr_1", T0 + 2 * HOUR)
+    assert town.notices(kind=reports.KIND)[0].read_at is None
+    assert town.ticket(ticket_id).state is TicketState.HANDLED
+
+
+def test_many_who_open_it_at_the_same_moment_read_it_once(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    _sent(town, ticket_id, "sent")
+    came = together(*(lambda: _opened(town, "pupr_head", T0 + 2 * HOUR) for _ in range(4)))
+    assert sorted(came, key=bool) == [False, False, False, True], came
+    assert [h.verb for h in town.history(ticket_id=ticket_id)].count("report") == 1
+
+
 # ---------------------------------------------------------------- after it
+
+
+def test_work_that_was_called_done_before_gets_its_report_later(town: Town) -> None:
+    """The handling counts from when it was said; the chase for the report goes on until it is."""
+    ticket_id = town.sent()
+    with town.store.write() as db:
+        ticket = tickets.locked(db, ticket_id)
+        history.advance_ticket(db, ticket, "handle", actor=DUTY, now=T0 + HOUR)
+        ticket.handled_at = T0 + HOUR
+        escalation.reschedule(ticket, town.rules)
+    town.clock(T0 + 2 * DAY)
+    assert "chase_report" in keys(town.taken(ticket_id))
+    town.report(ticket_id, T0 + 2 * DAY)
+    assert town.ticket(ticket_id).handled_at == T0 + HOUR
+    town.report_arrives(ticket_id, T0 + 2 * DAY)
+    assert town.ticket(ticket_id).state is TicketState.REPORTED
 
 
 @pytest.mark.parametrize("way", [(), ("accept",), ("respond",), ("respond", "start")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,10 @@ from PIL import Image
 from sqlalchemy import select
 
 from callcenter.domain.ticket import TicketState
-from callcenter.services import links
-from callcenter.store.models import Attachment, Audit, Base, OfficerLink, Ticket
+from callcenter.services import audit, links, photos
+from callcenter.store.models import Attachment, Audit, Base, Notice, OfficerLink, Ticket
 from callcenter.wiring import Wiring
+from tests.services.test_voice_notes import spoken
 from tests.web.conftest import Sent, post, recording_id
 
 Link = Callable[[int, str], str]
@@ -190,7 +192,7 @@ def test_the_report_carries_photos_without_camera_data(
     head = link_of(sent.ticket_id, "pupr_head")
     page = client.get(f"/p/{head}").text
     assert "Lubang ditambal aspal dingin." in page
-    assert page.count("<img") == 2
+    assert page.count('loading="lazy"') == 2
     with wired.store.read() as db:
         photo = db.scalars(select(Attachment)).first()
     assert photo is not None
@@ -207,7 +209,7 @@ def test_a_report_that_is_refused_keeps_what_was_typed(
     answer = _act(client, sent, "report", **{**fields, "done_at": ""})
     assert answer.status_code == 400
     assert "Lubang ditambal aspal dingin." in answer.text
-    assert "Foto perlu dipilih lagi" in answer.text
+    assert "Foto dan rekaman perlu dipilih lagi" in answer.text
     assert _ticket(wired, sent).report is None
 
 
@@ -250,3 +252,113 @@ def test_someone_who_left_opens_nothing(client: FlaskClient, wired: Wiring, sent
 def test_a_late_ticket_says_so(client: FlaskClient, a_ticket: Callable[..., Sent]) -> None:
     sent = a_ticket(ago=timedelta(hours=25, minutes=30))
     assert "Terlambat 1 jam 30 menit" in client.get(f"/p/{sent.token}").text
+
+
+# ---------------------------------------------------------------- the report is read
+
+
+@pytest.fixture
+def reported(client: FlaskClient, sent: Sent, link_of: Link) -> str:
+    """A filed report; the token of the head's link."""
+    assert _act(client, sent, "report", **report_fields(picture())).status_code == 302
+    return link_of(sent.ticket_id, "pupr_head")
+
+
+def _told(wired: Wiring) -> Notice:
+    with wired.store.read() as db:
+        return db.scalars(select(Notice).where(Notice.kind == "report-filed")).one()
+
+
+def test_a_preview_of_the_heads_link_reads_nothing_but_a_screen_does(
+    client: FlaskClient, wired: Wiring, reported: str, audits: Callable[[str], int]
+) -> None:
+    page = client.get(f"/p/{reported}").text
+    assert _told(wired).read_at is None
+    (dot,) = re.findall(r'src="(/p/[^"]+/seen\.svg)"', page)
+    for _ in range(2):
+        answer = client.get(dot)
+        assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert _told(wired).read_at is not None
+    assert audits("report_read") == 1
+    assert "Dibaca" in client.get(f"/p/{reported}").text
+
+
+def test_the_officers_own_page_reads_nothing(
+    client: FlaskClient, wired: Wiring, sent: Sent, reported: str
+) -> None:
+    assert "seen.svg" not in client.get(f"/p/{sent.token}").text
+    client.get(f"/p/{sent.token}/seen.svg")
+    client.get(f"/p/{sent.token}/report.pdf")
+    assert _told(wired).read_at is None
+
+
+def test_the_paper_is_a_pdf_and_opening_it_is_reading(
+    client: FlaskClient, wired: Wiring, reported: str, audits: Callable[[str], int]
+) -> None:
+    answer = client.get(f"/p/{reported}/report.pdf")
+    assert (answer.status_code, answer.mimetype) == (200, "application/pdf")
+    assert answer.data.startswith(b"%PDF-")
+    assert "laporan-" in answer.headers["Content-Disposition"]
+    assert _told(wired).read_at is not None
+    assert audits("report_exported") == 1
+
+
+def test_without_a_report_there_is_no_paper(client: FlaskClient, sent: Sent) -> None:
+    assert client.get(f"/p/{sent.token}/report.pdf").status_code == 404
+
+
+def test_the_console_sees_who_read_it_and_has_the_paper_too(
+    client: FlaskClient, as_user: Callable[[str], FlaskClient], sent: Sent, reported: str
+) -> None:
+    client.get(f"/p/{reported}/seen.svg")
+    officer = as_user("officer")
+    page = officer.get(f"/tickets/{sent.ticket_id}").text
+    assert "I Wayan Artana" in page
+    assert "Dibaca" in page
+    assert officer.get(f"/tickets/{sent.ticket_id}/report.pdf").data.startswith(b"%PDF-")
+
+
+def test_a_spoken_report_is_heard_by_those_who_may_and_each_time_is_written_down(
+    client: FlaskClient,
+    as_user: Callable[[str], FlaskClient],
+    a_ticket: Callable[..., Sent],
+    audits: Callable[[str], int],
+) -> None:
+    sent, other = a_ticket(1), a_ticket(2, agency="bpbd")
+    fields = {**report_fields(), "report": "", "voice": (io.BytesIO(spoken(2)), "x.wav")}
+    assert _act(client, sent, "report", **fields).status_code == 302
+    (url,) = re.findall(r'src="(/p/[^"]+/voices/\d+)"', client.get(f"/p/{sent.token}").text)
+    answer = client.get(url)
+    assert (answer.status_code, answer.mimetype) == (200, "audio/wav")
+    assert client.get(url, headers={"Range": "bytes=0-9"}).status_code == 206
+    assert client.get(url.replace(sent.token, other.token)).status_code == 404
+    number = url.rsplit("/", 1)[-1]
+    assert as_user("officer").get(f"/tickets/{sent.ticket_id}/voices/{number}").status_code == 200
+    assert audits("recording_played") == 3
+
+
+def test_nothing_is_decoded_for_an_old_link(
+    client: FlaskClient, sent: Sent, reported: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callcenter.services.photos.developed", lambda _data: 1 / 0)
+    answer = _act(client, sent, "report", **report_fields(picture()))
+    assert answer.status_code == 400
+    assert "sudah dikirim" in answer.text
+
+
+def test_photos_are_decoded_while_nobody_else_has_to_wait(
+    client: FlaskClient, wired: Wiring, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another write goes through in the middle of it: no transaction is open."""
+    develop = photos.developed
+    written = []
+
+    def slowly(data: bytes) -> Any:
+        with wired.store.write() as db:
+            audit.record(db, actor="x", action="x", thing="x", now=datetime.now(UTC))
+        written.append(data)
+        return develop(data)
+
+    monkeypatch.setattr("callcenter.services.photos.developed", slowly)
+    assert _act(client, sent, "report", **report_fields(picture())).status_code == 302
+    assert len(written) == 1
