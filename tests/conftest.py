@@ -18,19 +18,12 @@ from playwright.sync_api import BrowserType, sync_playwright
 from callcenter.store.migrate import upgrade
 from callcenter.store.session import Store
 from tests.databases import Database, Postgres, running
+from tests.sequences import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 
-#: Folders whose tests talk to a real exchange in real time: one after the other, on one core.
-_IN_REAL_TIME = {"line", "way"}
+__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # pytest's hooks
+
 BOTH = ("sqlite", "postgresql")
 _numbers = count(1)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two exchanges at once on two cores would be late for each other's callers."""
-    for item in items:
-        if item.path.parent.name in _IN_REAL_TIME:
-            item.add_marker(pytest.mark.xdist_group("exchange"))
 
 
 @pytest.fixture(scope="session")

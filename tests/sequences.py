@@ -1,0 +1,44 @@
+"""Which test runs beside which: two sequences live in real time, everything else in between.
+
+Calls and clocks that run in real time mostly wait, and two exchanges at once would be late for
+each other's callers. So each sequence keeps one worker of its own, and `deploy/test.sh` starts
+one worker more than there are cores. (Marks do not do it: `xdist_group` says nothing under
+pytest 9.2, whose items no longer take another id.)
+"""
+
+from __future__ import annotations
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+#: The first whose folder fits.
+_IN_SEQUENCE = {
+    "deployments": ("tests/way/", "tests/faults/", "tests/line/test_up.py"),
+    "the exchange": ("tests/line/",),
+}
+
+
+def _sequence(nodeid: str) -> str | None:
+    for name, folders in _IN_SEQUENCE.items():
+        if nodeid.startswith(folders):
+            return name
+    return None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The sequences begin first, because they take longest."""
+    items.sort(key=lambda item: _sequence(item.nodeid) is None)
+
+
+class _Sequences(LoadScopeScheduling):
+    """A sequence goes to one worker; everything else goes by files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _sequence(nodeid) or nodeid.split("::", maxsplit=1)[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Sequences:
+    config.option.loadscopereorder = False
+    return _Sequences(config, log)
