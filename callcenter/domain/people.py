@@ -37,6 +37,8 @@ _MAY: dict[str, frozenset[Role]] = {
     "see_calls": frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_all_tickets": frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_own_tickets": frozenset({Role.OFFICER}),
+    "mark_waiting": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
+    "export_waiting": frozenset({Role.OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),

@@ -39,7 +39,7 @@ def of_step(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> Words:
     lines = [_opening(step, ticket, now), f"{what}.", *_where(complaint)]
     if ticket.order:
         lines.append(f"Perintah: {discreet(ticket.order, complaint)}")
-    lines += [_excerpt(complaint.transcript, complaint), _until(step, ticket, now, rules)]
+    lines += [excerpt(complaint.transcript, complaint), _until(step, ticket, now, rules)]
     return Words(f"{_title(step, ticket)}: {what}", _joined(complaint, lines))
 
 
@@ -48,7 +48,7 @@ def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
     complaint = ticket.complaint
     what = _what(complaint, rules)
     lines = [f"Laporan penanganan dari {ticket.agency.name}.", f"{what}.", *_where(complaint)]
-    done = _excerpt(text, complaint) or "disampaikan dengan suara, dengarkan lewat tautan."
+    done = excerpt(text, complaint) or "disampaikan dengan suara, dengarkan lewat tautan."
     lines.append(f"Yang dikerjakan: {done}")
     return Words(f"Laporan penanganan: {what}", _joined(complaint, lines))
 
@@ -126,7 +126,8 @@ def _joined(complaint: Complaint, lines: list[str]) -> str:
     return "\n".join(line for line in lines if line.strip())
 
 
-def _excerpt(text: str, complaint: Complaint) -> str:
+def excerpt(text: str, complaint: Complaint) -> str:
+    """The beginning of a text, on one line, without the reporter."""
     flat = " ".join(discreet(text, complaint).split())
     return flat if len(flat) <= _EXCERPT else flat[:_EXCERPT].rsplit(" ", 1)[0] + " …"
 

@@ -161,6 +161,14 @@ def ticket_counts(session: Session, agency_key: str | None = None) -> dict[str, 
     return counts
 
 
+def waiting_count(session: Session, agency_key: str | None = None) -> int:
+    """How many tickets wait for procurement, material, budget or equipment, up to a cap."""
+    rows = select(Ticket.id).where(Ticket.state == TicketState.WAITING)
+    if agency_key is not None:
+        rows = rows.where(Ticket.agency_key == agency_key)
+    return _capped(session, rows)
+
+
 def late_unanswered(session: Session, now: datetime, agency_key: str | None = None) -> int:
     """How many tickets are past their window and still without an answer."""
     rows = select(Ticket.id).where(Ticket.state.in_(_OPEN_TICKETS), Ticket.due_at <= now)

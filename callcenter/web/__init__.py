@@ -28,6 +28,7 @@ from callcenter.web import (
     silence,
     tickets,
     twilio,
+    waiting,
 )
 from callcenter.wiring import Wiring
 
@@ -36,6 +37,7 @@ _ROOMS = (
     inbox,
     desk,
     tickets,
+    waiting,
     callbacks,
     silence,
     line,

@@ -23,7 +23,7 @@ from callcenter.web.access import PUBLIC, needs
 from callcenter.web.context import address, now, reading, stop_reading, wiring, writing
 from callcenter.web.officer_forms import Act
 from callcenter.web.recordings import play_as
-from callcenter.web.tickets import send_paper, send_photo, send_voice
+from callcenter.web.tickets import send_evidence, send_paper, send_photo, send_voice
 
 door = Blueprint("officer", __name__, url_prefix="/p")
 
@@ -138,6 +138,14 @@ def voice(token: str, voice_id: int) -> Response:
     return send_voice(visit.ticket.id, voice_id, visit.actor)
 
 
+@door.get("/<token>/evidence/<int:evidence_id>")
+@needs(PUBLIC)
+def evidence(token: str, evidence_id: int) -> Response:
+    """What proves that the work has to wait."""
+    visit = _visit(reading(), token)
+    return send_evidence(visit.ticket.id, evidence_id, visit.actor)
+
+
 @door.get("/<token>/report.pdf")
 @needs(PUBLIC)
 def paper(token: str) -> Response:
@@ -191,6 +199,7 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         is_head=visit.person.post == "head",
         photo_url=lambda p: url_for("officer.photo", token=visit.token, photo_id=p.id),
         voice_url=lambda v: url_for("officer.voice", token=visit.token, voice_id=v.id),
+        evidence_url=lambda e: url_for("officer.evidence", token=visit.token, evidence_id=e.id),
         paper_url=url_for("officer.paper", token=visit.token),
         sent_to=told,
         is_told=any(notice.link_id == visit.link_id for notice in told),

@@ -15,14 +15,14 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from callcenter.domain.ticket import WaitingReason
-from callcenter.services import photos, reports, tickets, voice_notes
+from callcenter.services import evidence, photos, reports, tickets, voice_notes, waiting
 from callcenter.services.attachments import Material
 from callcenter.services.errors import Refused
 from callcenter.services.rules import Rules
 from callcenter.web.context import reading, wiring
 from callcenter.web.screen import from_local, local_date
 
-_MAX_PHOTOS = 8
+_MAX_FILES = 8
 
 
 class Act(Protocol):
@@ -70,13 +70,19 @@ def wait(ticket_id: int) -> Act:
     reason = _text("waiting_reason")
     if reason not in set(WaitingReason):
         raise Refused("waiting_reason", _("Pilih apa yang ditunggu."))
+    until, approver = _expected(), _needed("approver", _("Tuliskan siapa yang menyetujui."))
+    note, proofs = _text("evidence"), _evidence()
+    if not (note or proofs):
+        raise Refused("evidence", _("Tuliskan nomor surat atau pesanan, atau lampirkan buktinya."))
     return partial(
-        tickets.wait,
+        waiting.wait,
         ticket_id=ticket_id,
         reason=WaitingReason(reason),
-        note=_needed("evidence", _("Tuliskan buktinya, misalnya nomor surat atau pesanan.")),
-        until=_expected(),
-        approver=_needed("approver", _("Tuliskan siapa yang menyetujui.")),
+        note=note,
+        until=until,
+        approver=approver,
+        files=proofs,
+        folder=wiring().config.storage.recordings,
     )
 
 
@@ -102,17 +108,25 @@ def report(ticket_id: int) -> Act:
         done_at=done_at,
         people=_needed("people", _("Tuliskan siapa yang mengerjakan.")),
         materials=_text("materials"),
-        photos=_photos("photos"),
+        photos=_photos(),
         voice=_voice(),
         folder=wiring().config.storage.recordings,
     )
 
 
-def _photos(field: str) -> list[Material]:
+def _files(field: str) -> list[bytes]:
     files = [f for f in request.files.getlist(field) if f.filename]
-    if len(files) > _MAX_PHOTOS:
-        raise Refused(field, _("Paling banyak %(n)d foto.", n=_MAX_PHOTOS))
-    return [photos.developed(f.read()) for f in files]
+    if len(files) > _MAX_FILES:
+        raise Refused(field, _("Paling banyak %(n)d berkas.", n=_MAX_FILES))
+    return [f.read() for f in files]
+
+
+def _evidence() -> list[Material]:
+    return [evidence.looked_at(data) for data in _files(evidence.FIELD)]
+
+
+def _photos() -> list[Material]:
+    return [photos.developed(data) for data in _files("photos")]
 
 
 def _voice() -> Material | None:

@@ -38,6 +38,7 @@ _YEAR_S = 31_536_000
 #: Forms that carry photos; a minute of a prompt, two channels, 48 kHz; three of a test call.
 _MOST_BYTES = {
     "officer.act": 64_000_000,
+    "waiting.wait": 64_000_000,
     "prompts.record": 12_000_000,
     "phone.clip": 20_000_000,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 
+from callcenter.domain.ticket import WaitingReason, verbs_from
 from callcenter.services import attachments, audit
 from callcenter.store import queries
-from callcenter.store.models import Attachment
+from callcenter.store.models import Attachment, Ticket
 from callcenter.web import files
 from callcenter.web.access import needs
 from callcenter.web.context import address, me, now, reading, wiring, writing
@@ -15,10 +16,11 @@ from callcenter.web.recordings import play_file
 
 door = Blueprint("tickets", __name__)
 
-_ANY = ("see_all_tickets", "see_own_tickets")
+#: Who sees tickets at all; officers see those of their own agency.
+ANY = ("see_all_tickets", "see_own_tickets")
 
 
-def _own() -> str | None:
+def own_agency() -> str | None:
     """The only agency whose tickets this person may see; None for all of them."""
     if me().may("see_all_tickets"):
         return None
@@ -26,75 +28,106 @@ def _own() -> str | None:
 
 
 @door.get("/tickets")
-@needs(*_ANY)
+@needs(*ANY)
 def index() -> str:
     """Tickets by remaining time; an officer's own agency only, whatever is asked for."""
     tab = request.args.get("tab", "")
     tab = tab if tab in queries.TICKET_TABS else "unanswered"
-    own = _own()
+    own = own_agency()
     asked = request.args.get("agency", "")
     agency = own if own is not None else (asked if wiring().config.agency(asked) else None)
     db = reading()
     return fragment(
         "tickets.html",
         "tickets_list.html",
-        tab=tab,
         own=own,
         agency_key=agency,
         agencies=wiring().config.agencies,
         rows=queries.tickets(db, tab=tab, agency_key=agency, before=before()),
-        counts=queries.ticket_counts(db, agency),
-        late=queries.late_unanswered(db, now(), agency),
         size=queries.PAGE,
+        **tabs(tab, agency),
     )
+
+
+def tabs(tab: str, agency_key: str | None) -> dict[str, object]:
+    """What the tabs above every list of tickets show."""
+    db = reading()
+    return {
+        "tab": tab,
+        "counts": queries.ticket_counts(db, agency_key),
+        "waits": queries.waiting_count(db, agency_key),
+        "late": queries.late_unanswered(db, now(), agency_key),
+    }
+
+
+def visible(ticket_id: int) -> Ticket:
+    """The ticket, when this person may see it; else there is none."""
+    found = queries.ticket(reading(), ticket_id, own_agency())
+    if found is None:
+        abort(404)
+    return found
 
 
 @door.get("/tickets/<int:ticket_id>")
-@needs(*_ANY)
+@needs(*ANY)
 def ticket(ticket_id: int) -> str:
     """One ticket with its window, ladder, answer and report."""
-    found = queries.ticket(reading(), ticket_id, _own())
-    if found is None:
-        abort(404)
-    rows = queries.ticket_history(reading(), ticket_id)
-    part = "ticket_body.html" if "HX-Request" in request.headers else "ticket.html"
-    page = render_template(
-        part,
-        t=found,
-        rows=rows,
-        sent_to=queries.report_notices(reading(), ticket_id),
-        photo_url=lambda p: url_for("tickets.photo", ticket_id=ticket_id, photo_id=p.id),
-        voice_url=lambda v: url_for("tickets.voice", ticket_id=ticket_id, voice_id=v.id),
-        paper_url=url_for("tickets.paper", ticket_id=ticket_id),
-    )
+    page = show(ticket_id)
     seen(f"ticket:{ticket_id}", "ticket_seen")
     return page
 
 
+def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
+    """The ticket's page, with what was typed and refused; only its live part when it refreshes."""
+    found = visible(ticket_id)
+    part = "ticket_body.html" if "HX-Request" in request.headers else "ticket.html"
+    verbs = verbs_from(found.state) if me().may("mark_waiting") else frozenset()
+    return render_template(
+        part,
+        t=found,
+        here=url_for("tickets.ticket", ticket_id=ticket_id),
+        rows=queries.ticket_history(reading(), ticket_id),
+        sent_to=queries.report_notices(reading(), ticket_id),
+        can_wait="wait" in verbs,
+        reasons=list(WaitingReason),
+        errors=errors or {},
+        typed=request.form,
+        photo_url=lambda p: url_for("tickets.photo", ticket_id=ticket_id, photo_id=p.id),
+        voice_url=lambda v: url_for("tickets.voice", ticket_id=ticket_id, voice_id=v.id),
+        evidence_url=lambda e: url_for("tickets.evidence", ticket_id=ticket_id, evidence_id=e.id),
+        paper_url=url_for("tickets.paper", ticket_id=ticket_id),
+    )
+
+
 @door.get("/tickets/<int:ticket_id>/photos/<int:photo_id>.jpg")
-@needs(*_ANY)
+@needs(*ANY)
 def photo(ticket_id: int, photo_id: int) -> Response:
     """A photo of the handling report."""
-    if queries.ticket(reading(), ticket_id, _own()) is None:
-        abort(404)
+    visible(ticket_id)
     return send_photo(ticket_id, photo_id)
 
 
 @door.get("/tickets/<int:ticket_id>/voices/<int:voice_id>")
-@needs(*_ANY)
+@needs(*ANY)
 def voice(ticket_id: int, voice_id: int) -> Response:
     """The report as the officer spoke it."""
-    if queries.ticket(reading(), ticket_id, _own()) is None:
-        abort(404)
+    visible(ticket_id)
     return send_voice(ticket_id, voice_id, me().username)
 
 
+@door.get("/tickets/<int:ticket_id>/evidence/<int:evidence_id>")
+@needs(*ANY)
+def evidence(ticket_id: int, evidence_id: int) -> Response:
+    """What proves that the work has to wait."""
+    visible(ticket_id)
+    return send_evidence(ticket_id, evidence_id, me().username)
+
+
 @door.get("/tickets/<int:ticket_id>/report.pdf")
-@needs(*_ANY)
+@needs(*ANY)
 def paper(ticket_id: int) -> Response:
     """The handling report as a paper."""
-    if queries.ticket(reading(), ticket_id, _own()) is None:
-        abort(404)
+    visible(ticket_id)
     return send_paper(ticket_id, me().username)
 
 
@@ -113,6 +146,28 @@ def send_voice(ticket_id: int, voice_id: int, actor: str) -> Response:
     if found is None or found.ticket_id != ticket_id or found.purpose != attachments.SPOKEN:
         abort(404)
     return play_file(found, found.media_type, actor, f"attachment:{found.id}")
+
+
+def send_evidence(ticket_id: int, evidence_id: int, actor: str) -> Response:
+    """A file that proves a waiting, to be saved and not shown: a PDF may hold anything."""
+    found = reading().get(Attachment, evidence_id)
+    if found is None or found.ticket_id != ticket_id or found.purpose != attachments.EVIDENCE:
+        abort(404)
+    folder = wiring().config.storage.recordings
+    response = files.send(folder, found.path, sha256=found.sha256, media_type=found.media_type)
+    ending = found.path.rsplit(".", 1)[-1]
+    name = f"bukti-{ticket_id}-{found.id}.{ending}"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    with writing() as db:
+        audit.record(
+            db,
+            actor=actor,
+            action="evidence_seen",
+            thing=f"attachment:{found.id}",
+            now=now(),
+            address=address(),
+        )
+    return response
 
 
 def send_paper(ticket_id: int, actor: str) -> Response:

@@ -25,6 +25,7 @@ PAGES = (
     "/tickets",
     "/tickets/1",
     "/tickets/2",
+    "/waiting",
     "/calls",
     "/calls/1",
     "/messages",
