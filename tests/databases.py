@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -37,9 +38,13 @@ _PLENTY = 2**30
 _GUARD = """
 folder=$1 data=$2; shift 2
 trap '' HUP INT TERM
-"$@" >"$folder/log" 2>&1 &
+serve() { # again and again, because tests kill it
+  until [ -e "$folder/over" ]; do "$@" >>"$folder/log" 2>&1; sleep 0.1; done
+}
+serve "$@" &
 read -r _
-kill -QUIT $!; wait; rm -rf "$folder" "$data"
+touch "$folder/over"; kill -QUIT "$(head -1 "$data/postmaster.pid")"
+wait; rm -rf "$folder" "$data"
 """
 _INITDB = (
     "--no-sync",
@@ -82,6 +87,13 @@ class Postgres:
     def drop(self, name: str) -> None:
         """Remove a database, whoever is still connected to it."""
         self._admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def kill9(self) -> None:
+        """As a crash; returns when it has come back by itself."""
+        old = (self.folder / "data/postmaster.pid").read_text().split()[0]
+        os.kill(int(old), signal.SIGKILL)
+        self._admin.close()
+        self._admin = self._connected()
 
     def close(self) -> None:
         """Let go of it; it still runs."""

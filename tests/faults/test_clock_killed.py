@@ -17,20 +17,24 @@ from tests.running import until
 
 pytestmark = pytest.mark.timeout(300)
 
-KILLS = 50
 TICKETS = 25
 SCALE = 2160  # 24 hours in 40 seconds, 48 in 80
 LATE = timedelta(seconds=5)
 
 
-def test_every_step_once_and_on_time_while_the_clock_is_killed(site: MakeSite) -> None:
-    here = site(time_scale=SCALE, enabled="false")
+@pytest.mark.parametrize(
+    ("kills", "scale"), [(10, 4 * SCALE), pytest.param(50, SCALE, marks=pytest.mark.endurance)]
+)
+def test_every_step_once_and_on_time_while_the_clock_is_killed(
+    site: MakeSite, kills: int, scale: int
+) -> None:
+    here = site(time_scale=scale, enabled="false")
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     tickets = [here.ticket(serial) for serial in range(TICKETS // 2)]
     clock = here.start("clock")
     births = [datetime.now(UTC)]
-    for kill in range(KILLS):
+    for kill in range(kills):
         if kill % 2 == 0 and len(tickets) < TICKETS:
             tickets.append(here.ticket(100 + kill))
         time.sleep(chance.uniform(0.2, 2.6))
@@ -53,7 +57,7 @@ def test_every_step_once_and_on_time_while_the_clock_is_killed(site: MakeSite) -
         )
         assert rows == len(taken) - len(tickets), seed  # step 0 is the dispatcher's
         late = [_late(e, births) for e in taken]
-    print(f"{KILLS} kills, {len(taken)} steps, latest {max(late).total_seconds():.2f} s late")
+    print(f"{kills} kills, {len(taken)} steps, latest {max(late).total_seconds():.2f} s late")
     assert max(late) <= LATE, (seed, max(late))
 
 
