@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
 from callcenter.importing import importing
-from callcenter.services import closing, delivery, escalation, notices, status, tickets
+from callcenter.services import closing, delivery, escalation, notices, status, tickets, undelivered
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
@@ -99,6 +99,20 @@ def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
     )
 
 
+def outbox_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """What has been sent and does not arrive goes the next way as well."""
+    told = wiring.config.notices
+    patience = undelivered.Patience(
+        told.channels, told.undelivered_after, told.undelivered_after_emergency
+    )
+
+    def fall_back(now: datetime) -> int:
+        with wiring.store.write() as session:
+            return undelivered.fall_back_due(session, now, patience)
+
+    return (Duty("fall back", 5.0, fall_back),)
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -127,7 +141,7 @@ class Turns:
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
-    turns = Turns((*ordinary, *line_duties(wiring)))
+    turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring)))
     with Heart(wiring.store, "clock"), importing(wiring):
         while not stop.is_set():
             stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))

@@ -320,10 +320,14 @@ class Notices(Section):
     """Which ways a notice may take, in this order; `screen` shows it in the console only.
 
     `receipts`: a citizen's mobile gets the number and the PIN of the complaint.
+    `undelivered_after`, `undelivered_after_emergency`: a message that is not known to have
+    arrived by then goes the next way as well.
     """
 
     channels: tuple[Literal["whatsapp", "sms", "email", "screen"], ...] = ("screen",)
     receipts: bool = True
+    undelivered_after: Duration = timedelta(minutes=10)
+    undelivered_after_emergency: Duration = timedelta(minutes=1)
     twilio: Twilio | None = None
     smtp: Smtp | None = None
 
