@@ -30,6 +30,7 @@ _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
 _TELL_S = 2.0
+_LOOK_FOR_ROOM_S = 2.0
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
 _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
 
@@ -62,6 +63,7 @@ class _Line:
         self._server: LineServer | None = None
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="filing", daemon=True)
+        self._room = wiring.room_watch()
         self._failing: dict[str, str] = {}
         self._counted = False
 
@@ -84,7 +86,7 @@ class _Line:
         self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
 
     def _work(self) -> None:
-        due = dict.fromkeys(("numbers", "answering", "telling"), 0.0)
+        due = dict.fromkeys(("numbers", "answering", "telling", "room"), 0.0)
         while not self._over.is_set():
             if self._wake.wait(_SWEEP_S):
                 self._wake.clear()
@@ -94,6 +96,9 @@ class _Line:
             if now >= due["answering"]:
                 self._do("answering", self._answer)
                 due["answering"] = now + _ANSWER_AGAIN_S
+            if now >= due["room"]:
+                self._do("room", self._look_for_room)
+                due["room"] = now + _LOOK_FOR_ROOM_S
             if now >= due["telling"]:
                 self._do("telling", self._tell)
                 due["telling"] = now + _TELL_S
@@ -135,6 +140,9 @@ class _Line:
     def _tell(self) -> None:
         """The files that calls begin with: how the line is switched, and who gets it short."""
         self._wiring.entry.publish(self._store, datetime.now(UTC))
+
+    def _look_for_room(self) -> None:
+        self._room.look(datetime.now(UTC))
 
     def _refill(self) -> None:
         line, folder = self._wiring.config.line, self._wiring.numbers_folder

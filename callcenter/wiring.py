@@ -31,6 +31,7 @@ from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
 from callcenter.services.receipts import ReceiptRules
 from callcenter.services.report_paper import Desk, Letterhead
+from callcenter.services.room import RoomWatch, SpoolRoom
 from callcenter.services.rules import Rules
 from callcenter.services.status import InquiryRules
 from callcenter.services.twilio_calls import TwilioLine
@@ -139,8 +140,17 @@ class Wiring:
     @cached_property
     def entry(self) -> Entry:
         """Where a call begins; two files that the line reads, whatever else is away."""
-        state, most = self.config.storage.state, self.config.line.silent_calls
-        return Entry(entry.mode_file(state), entry.limited_file(state, self.secret_key, most))
+        storage, most = self.config.storage, self.config.line.silent_calls
+        return Entry(
+            entry.mode_file(storage.state),
+            entry.limited_file(storage.state, self.secret_key, most),
+            SpoolRoom(self.spool.folder, storage.room),
+        )
+
+    def room_watch(self) -> RoomWatch:
+        """What tells people that a disk fills up."""
+        storage = self.config.storage
+        return RoomWatch(self.store, storage.folders, storage.room)
 
     @cached_property
     def asterisk_settings(self) -> AsteriskSettings:
@@ -242,7 +252,7 @@ class Wiring:
             lambda call_sid: Addresses(base, partial(self.twilio_clips.token, call_sid), reached),
             inquiry=settings.inquiry,
             pin=settings.pin,
-            mode=settings.mode,
+            mode=lambda caller: self.entry.mode(caller, datetime.now(UTC), recorded_here=False),
         )
 
     @cached_property

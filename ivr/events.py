@@ -92,12 +92,14 @@ class NotFound:
 class Connected:
     """The caller talked to somebody (`talked`), or nobody answered in time.
 
-    `said`: what there is to say about the wait, as prompt keys.
+    `said`: what there is to say about the wait, as prompt keys. `recorded`: the conversation is
+    on disk.
     """
 
     talked: bool
     key: str | None = None
     said: tuple[str, ...] = ()
+    recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Failed:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class NoRoom(Failed):
+    """A recording is not whole on the disk, because the disk is full."""
+
+
 Event = (
     Started
     | Played
@@ -124,6 +131,7 @@ Event = (
     | Connected
     | HungUp
     | Failed
+    | NoRoom
 )
 
 # ---------------------------------------------------------------- actions: what to do

@@ -27,6 +27,7 @@ from ivr.events import (
     Language,
     Listen,
     Lookup,
+    NoRoom,
     Note,
     NotFound,
     Play,
@@ -79,6 +80,7 @@ __all__ = [
     "Language",
     "Listen",
     "Lookup",
+    "NoRoom",
     "NotFound",
     "Note",
     "Play",
@@ -240,15 +242,23 @@ def _along(state: FlowState, edge: Go, counter: str) -> tuple[FlowState, list[No
 def _way(state: FlowState, node: AnyNode, event: Event) -> tuple[str, Go]:
     """The label of the edge and the edge that an event takes out of a place."""
     if isinstance(event, Failed):
-        if state.kept and isinstance(node, Take):
-            return "spoken", node.spoken
-        return "failure", node.on_failure
+        return _failed(state, node, event)
     if isinstance(node, Choose):
         return _chosen(node, event)
     if isinstance(node, Say | Hear | Tell | Relay):
         heard = isinstance(event, Played)  # a text counts as heard only when it was played
         return ("then", node.then) if heard else ("failure", node.on_failure)
     return _answered(node, event)
+
+
+def _failed(state: FlowState, node: AnyNode, event: Failed) -> tuple[str, Go]:
+    """What is kept already is worth going on for; a full disk has words of its own."""
+    if isinstance(node, Take):
+        if state.kept:
+            return "spoken", node.spoken
+        if isinstance(event, NoRoom) and node.no_room:
+            return "no_room", node.no_room
+    return "failure", node.on_failure
 
 
 def _chosen(node: Choose, event: Event) -> tuple[str, Go]:
@@ -270,8 +280,9 @@ def _answered(node: AnyNode, event: Event) -> tuple[str, Go]:
             found = isinstance(event, Found)
             return ("found", node.found) if found else ("unknown", node.unknown)
         case Connect():
-            talked = isinstance(event, Connected) and event.talked
-            return ("talked", node.talked) if talked else ("nobody", node.nobody)
+            if not (isinstance(event, Connected) and event.talked):
+                return "nobody", node.nobody
+            return ("talked", node.talked) if event.recorded else ("unrecorded", node.unrecorded)
     return "failure", node.on_failure
 
 

@@ -68,6 +68,7 @@ ENTRIES = {
     "announcement": "announcement",
     "emergency_only": "emergency_only",
     "limited": "limited",
+    "no_room": "no_room",
 }
 GO_RECORD = Go("record_complaint")  # a prompt that cannot be played is no reason not to record
 
@@ -81,6 +82,7 @@ def build_menu(limits: Limits = Limits()) -> Menu:
         **_status(limits),
         **_operator(limits),
         **_emergency(limits),
+        **_no_room(limits),
         "goodbye_silent": Say(("goodbye_silent",), Go("silent"), on_failure=Go("silent")),
         "end": End(Outcome.FILED),
         "served": End(Outcome.SERVED),
@@ -140,6 +142,7 @@ def _report(limits: Limits) -> Menu:
             silent=Go(
                 "heard_nothing", limits.heard_nothing, otherwise="goodbye_silent", kept="ask_name"
             ),
+            no_room=Go("no_room", 1, otherwise="no_room_still"),
         ),
         "heard_nothing": Say(("heard_nothing",), Go("record_complaint"), on_failure=GO_RECORD),
         "review": Choose(
@@ -180,6 +183,25 @@ def _short(kind: str, limits: Limits, then: Go) -> Take:
     return Take(
         kind, limits.short_s, limits.short_silence_s, limits.speech_s, then, then, on_failure=then
     )
+
+
+def _no_room(limits: Limits) -> Menu:
+    """The disk is full: who else helps now; where there are operators, they answer.
+
+    What operators hear is recorded where that is still possible, so it is said.
+    """
+    over = Go("served")
+    still = Say(("no_room",), over, interruptible=False, on_failure=over)
+    if not limits.operators:
+        return {"no_room": still, "no_room_still": still}
+    connect = Go("no_room_operators")
+    return {
+        "no_room": Say(("no_room",), connect, interruptible=False, on_failure=connect),
+        "no_room_operators": Say(
+            ("operators",), Go("queue"), interruptible=False, note="consent", on_failure=over
+        ),
+        "no_room_still": still,
+    }
 
 
 def _number(limits: Limits) -> Menu:
@@ -274,6 +296,7 @@ def _operator(limits: Limits) -> Menu:
             "operators",
             limits.queue_round_s,
             talked=Go("tell_number"),
+            unrecorded=Go("goodbye"),
             nobody=Go("queue_offer", limits.queue_rounds, otherwise="no_operator"),
             on_failure=Go("no_operator"),
         ),
@@ -317,6 +340,7 @@ def _emergency(limits: Limits) -> Menu:
             "emergency",
             limits.emergency_ring_s,
             talked=Go("tell_number"),
+            unrecorded=Go("goodbye"),
             nobody=Go("emergency_record"),
             on_failure=Go("emergency_record"),
         ),

@@ -127,13 +127,15 @@ class Connect(Node):
     """Let the caller talk to somebody: `to` is emergency or operators.
 
     `wait_s` is how long to wait for an answer; the caller hears music. A key pressed meanwhile
-    leaves. As the conversation is recorded, it fails where consent was not heard.
+    leaves. As the conversation is recorded, it fails where consent was not heard. `unrecorded`:
+    they talked, and the disk was full.
     """
 
     to: str
     wait_s: float
     talked: Go
     nobody: Go
+    unrecorded: Go
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Take(Node):
     """Beep and record a clip of `kind`; any key, `silence_s` of silence or `max_s` ends it.
 
     Clips of the kind `complaint` are what the call is about; the latest with speech is kept.
+    `no_room`: where to go when the disk is full and nothing is kept; None is like any failure.
     """
 
     kind: str
@@ -149,6 +152,7 @@ class Take(Node):
     speech_s: float
     spoken: Go
     silent: Go
+    no_room: Go | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from ivr.flow import (
     Gather,
     HungUp,
     Listen,
+    NoRoom,
     Note,
     Play,
     Played,
@@ -50,6 +51,7 @@ CONTEXTS = {"emergency": "aduan-emergency", "operators": "aduan-operators"}
 _SHORT_BY_S = 0.1  # a file shorter than Asterisk says was cut by a full disk
 _PAUSE_S = 1.0
 _FULL_BYTES = 1_000_000
+_BUFFER_BYTES = 65_536  # Asterisk writes 32 KiB at a time; what did not fit is lost without a word
 _LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is shorter
 
 
@@ -200,10 +202,11 @@ class AsteriskLine:
             seconds, speech = await self._place.files.run(_measured, path)
         except (NotAWave, OSError) as error:
             log.error("call %s: clip %s: %s", self._place.call_id, action.clip, error)
-            return HungUp() if gone else Failed("no recording")
+            return HungUp() if gone else _not_whole(path, "no recording")
         missing_s = took_s - action.silence_s - seconds
         if not gone and (seconds < recording.seconds - _SHORT_BY_S or _lost(path, missing_s)):
-            return Failed("the recording is not whole on the disk")
+            log.error("call %s: clip %s: not whole on disk", self._place.call_id, action.clip)
+            return _not_whole(path, "the recording is not whole on the disk")
         ended_by = recording.ended_by
         if ended_by == "time":
             ended_by = "timeout" if seconds > action.max_s - 1 else "silence"
@@ -228,12 +231,17 @@ class AsteriskLine:
         how, key = await self._channel.get("ADUAN_BRIDGE"), await self._channel.get("ADUAN_KEY")
         if how == "talked":
             waiting.answered(call_id, waited + await self._held_s())
-            return Connected(talked=True)
+            return Connected(talked=True, recorded=await self._talk_is_on_disk())
         self._forget_empty_talk()
         if how != "nobody":
             return Failed(f"{action.to}: nobody can answer")
         said = waiting.said(call_id) if action.to == "operators" else ()
         return Connected(talked=False, key=key if key in tuple(ANY_KEY) else None, said=said)
+
+    async def _talk_is_on_disk(self) -> bool:
+        """The dialplan has looked for sound in the file; the disk may have cut it short."""
+        path = self._clip_path(Clip("talk", self._talks))
+        return await self._channel.get("ADUAN_CLIP") == str(path) and not _full(path)
 
     def _forget_empty_talk(self) -> None:
         """Where nobody answered, a file without a sound in it is left behind.
@@ -264,9 +272,19 @@ def _measured(path: Path) -> tuple[float, float]:
 def _lost(path: Path, missing_s: float) -> bool:
     """Whether a full disk cut a recording, which Asterisk does not notice.
 
-    A telephone that sends nothing in pauses makes a short file, too: both signs must be there.
+    A telephone that sends nothing in pauses makes a short file, too: both signs must be there,
+    unless the disk would not have taken the last buffer.
     """
-    return missing_s > _PAUSE_S and shutil.disk_usage(path.parent).free < _FULL_BYTES
+    return _full(path, _BUFFER_BYTES) or (missing_s > _PAUSE_S and _full(path))
+
+
+def _not_whole(path: Path, reason: str) -> Failed:
+    """Where there is room again, the fallback can record the caller once more."""
+    return NoRoom(reason) if _full(path) else Failed(reason)
+
+
+def _full(path: Path, least: int = _FULL_BYTES) -> bool:
+    return shutil.disk_usage(path.parent).free < least
 
 
 def _clip(text: str) -> Clip:

@@ -23,6 +23,7 @@ from ivr.prompt_manifest import Made, changing, copy_into, file_hash, read_manif
 TABLE = Path(__file__).with_name("prompts.toml")
 FOLDER = Path("recordings/prompts")
 SHIPPED = Path(__file__).parents[1] / "recordings" / "prompts"
+SAMPLE = SHIPPED.with_name("sample_complaint.wav")  # what a caller may say: no prompt
 RATE = 8000
 DEFAULT_RETENTION_DAYS = 365
 REMEDY = "run `python -m ivr.prompts make`"

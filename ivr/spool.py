@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -27,6 +28,7 @@ _CALL_ID = r"[A-Za-z0-9]{1,32}-[0-9]{1,12}\.[0-9]{1,12}"
 _CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)
 _CLIP = re.compile(rf"({_CALL_ID})_({'|'.join(KINDS)})-([1-9][0-9]{{0,2}})\.wav", re.ASCII)
 _KEY = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
+_AFTER_A_CUT = re.compile(r"[0-9]{10}\.[0-9]{3} [a-z][a-z_]{0,39}=[^ ]*$", re.ASCII)
 _MOST_BYTES = 256 * 1024  # a sidecar is a few kB; a larger one is an attack or a loop
 _MOST_VALUE = 1000
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
@@ -137,6 +139,7 @@ class Spool:
     def append_event(self, call_id: str, key: str, value: str = "") -> bool:
         """Append one line to a call's sidecar, in one write. False if the call is filed already.
 
+        Raises OSError; a full disk may leave the beginning of the line, which `parse` passes over.
         The file is never created here: a late line must not bring a filed call back.
         """
         if not _KEY.fullmatch(key):
@@ -147,7 +150,8 @@ class Spool:
         except FileNotFoundError:
             return False
         try:
-            os.write(file, line)
+            if os.write(file, line) != len(line):
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
         finally:
             os.close(file)
         return True
@@ -313,13 +317,18 @@ def _content(sidecar: Path) -> bytes:
 
 
 def parse(content: bytes) -> tuple[SpoolEvent, ...]:
-    """The readable lines of a sidecar. A line without its end is one still being written."""
+    """The readable lines of a sidecar. A line without its end is one still being written.
+
+    Where a full disk has cut a line short, the next one that could be written follows it at once.
+    """
     complete = content[: content.rfind(b"\n") + 1]
     return tuple(event for line in complete.split(b"\n") if (event := _event(line)))
 
 
 def _event(line: bytes) -> SpoolEvent | None:
     text = line.decode("utf-8", errors="replace")
+    if whole := _AFTER_A_CUT.search(text):
+        text = whole[0]
     stamp, _, rest = text.partition(" ")
     key, equals, value = rest.partition("=")
     if not (equals and _KEY.fullmatch(key) and re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", stamp)):

@@ -25,6 +25,7 @@ from ivr.flow import (
     HungUp,
     Language,
     Lookup,
+    NoRoom,
     Note,
     NotFound,
     Play,
@@ -53,6 +54,7 @@ _EVENTS: dict[str, type[Any]] = {
         Connected,
         HungUp,
         Failed,
+        NoRoom,
     )
 }
 

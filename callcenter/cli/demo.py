@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callcenter.cli.call import own_line, spoken, talk, told
 from callcenter.cli.common import configuration, store_of
+from ivr.prompts import SAMPLE
 
 if TYPE_CHECKING:
     from callcenter.config import Config
@@ -20,7 +20,6 @@ COMPLAINT = (
     "sejak tiga hari yang lalu. Jalan menjadi gelap dan berbahaya. Mohon segera diperbaiki. "
     "Terima kasih."
 )
-RECORDED = Path(__file__).resolve().parents[2] / "recordings/prompts/id/sample_complaint.wav"
 CALLER = "081200000000"
 _FILED_WITHIN = 20.0
 
@@ -29,7 +28,7 @@ def by_phone() -> None:
     """Without a line: the test phone takes the same talk, from the same sound file."""
     config = configuration()
     _say("there is no telephone line here: the test phone speaks the complaint")
-    _, number = talk(config, RECORDED, "")
+    _, number = talk(config, SAMPLE, "")
     _wait_until_filed(config, number)
 
 
@@ -77,7 +76,7 @@ class _Reporter:
 def _complaint() -> Samples:
     from ivr.caller import read_audio
 
-    return read_audio(RECORDED) if RECORDED.is_file() else spoken(COMPLAINT)
+    return read_audio(SAMPLE) if SAMPLE.is_file() else spoken(COMPLAINT)
 
 
 def _wait_until_filed(config: Config, number: str) -> None:

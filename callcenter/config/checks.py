@@ -24,6 +24,8 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _port_mistakes(config)
     yield from _people_mistakes(config)
     yield from _channel_mistakes(config)
+    if config.storage.low_below_mb < config.storage.stop_below_mb:
+        yield "storage.low_below_mb: must not be less than storage.stop_below_mb; raise it"
     if config.line.call_back_from >= config.line.call_back_to:
         yield "line.call_back_to: must be later in the day than line.call_back_from"
     try:

@@ -15,6 +15,7 @@ from callcenter.domain.complaint import Urgency
 from callcenter.domain.limits import Limits
 from callcenter.domain.limits import Window as GuessWindow
 from callcenter.domain.people import Post
+from callcenter.domain.room import RoomLimits
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Clock, Night, Step, Until
 
@@ -92,12 +93,29 @@ class Programme(Section):
 
 
 class Storage(Section):
-    """Where things lie."""
+    """Where things lie, and how much room (MB) there must be on their disks.
+
+    Less than `low_below_mb`: people are told. Less than `stop_below_mb`: calls are not recorded.
+    """
 
     state: Path = Path("var")
     recordings: Path = Path("recordings")
     database: str = "sqlite:///var/aduan24.db"
     retention_days: int = Field(default=365, ge=1, le=3650)
+    low_below_mb: int = Field(default=2000, ge=1, le=1_000_000)
+    stop_below_mb: int = Field(default=50, ge=1, le=1_000_000)
+
+    @property
+    def room(self) -> RoomLimits:
+        """The same as limits in bytes."""
+        return RoomLimits.of_mb(self.low_below_mb, self.stop_below_mb)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders whose disks must have room; the database's own when it is a file."""
+        prefix = "sqlite:///"
+        file = self.database.removeprefix(prefix) if self.database.startswith(prefix) else ""
+        return (self.recordings, self.state, *([Path(file).parent] if file else []))
 
 
 class Trunk(Section):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter.config import Config, ConfigError
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import valkey
+from callcenter.services.alarms import all_standing
 from callcenter.store.models import Call, Heartbeat, Notice
 from callcenter.store.session import Store, make_engine
 
@@ -83,10 +84,20 @@ def _contents(session: Session, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield fine("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+    yield from _alarms(session)
     dead = session.scalar(select(func.count()).where(Notice.state == "dead")) or 0
     if dead:
         yield warned(
             "notices", f"{dead} could not be delivered", "aduan24 notices list --state dead"
+        )
+
+
+def _alarms(session: Session) -> Iterator[Finding]:
+    for alarm in all_standing(session):
+        yield failed(
+            "alarm",
+            f"{alarm.kind}: {alarm.level} since {alarm.since:%Y-%m-%d %H:%M:%S} UTC",
+            "mend what is named above; it ends by itself",
         )
 
 

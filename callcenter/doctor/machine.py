@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import available_timezones
 
 from callcenter.config import Config
+from callcenter.config.schema import Storage
 from callcenter.doctor.findings import Finding, failed, fine, warned
+from callcenter.domain.room import RoomLevel, level_of
+from callcenter.services.room import measure
 from ivr.speaking import SpeechUnavailable, find_espeak
 
 OLDEST_PYTHON = (3, 11)
-_MB = 1_000_000
-_LITTLE, _TOO_LITTLE = 2_000 * _MB, 200 * _MB
 
 
 def python() -> Finding:
@@ -31,7 +31,7 @@ def examine(config: Config) -> Iterator[Finding]:
     storage = config.storage
     for key, folder in (("state", storage.state), ("recordings", storage.recordings)):
         yield _writable(f"storage.{key}", folder)
-    yield _disk(storage.recordings)
+    yield _disk(storage)
     yield _zones(config)
     yield _speech()
 
@@ -54,13 +54,17 @@ def _existing(folder: Path) -> Path:
     return next((p for p in (folder, *folder.parents) if p.exists()), folder)
 
 
-def _disk(folder: Path) -> Finding:
-    free = shutil.disk_usage(_existing(folder)).free
-    text = f"{free // _MB:,} MB free (a minute of recording takes 1 MB)"
-    if free < _TOO_LITTLE:
-        return failed("disk", text, "make room now: calls cannot be recorded on a full disk")
-    if free < _LITTLE:
-        return warned("disk", text, "make room")
+def _disk(storage: Storage) -> Finding:
+    try:
+        room = measure(storage.folders)
+    except OSError as error:
+        return failed("disk", f"cannot be looked at ({error.strerror})", "correct storage")
+    text = f"{room.megabytes:,} MB free at {room.folder} (a minute of recording takes 1 MB)"
+    level = level_of(room.free, storage.room)
+    if level is RoomLevel.FULL:
+        return failed("disk", text, "make room now: calls are not recorded (storage.stop_below_mb)")
+    if level is RoomLevel.LOW:
+        return warned("disk", text, "make room (storage.low_below_mb)")
     return fine("disk", text)
 
 

@@ -1,10 +1,12 @@
-"""Where a call begins: what the line was switched to, and how often this telephone was silent.
+"""Where a call begins: whether it can be recorded, what the line was switched to, and how often
+this telephone was silent.
 
-Everything is read from two small files, so that the line needs no database to answer.
+Everything is read from the disk, so that the line needs no database to answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +17,11 @@ from callcenter.services.silence import LimitedFile
 from callcenter.store.session import Store
 
 LIMITED = "limited"
+NO_ROOM = "no_room"
+
+
+def _always() -> bool:
+    return True
 
 
 def mode_file(state: Path) -> ModeFile:
@@ -29,13 +36,16 @@ def limited_file(state: Path, secret: str, most: int) -> LimitedFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The two files that the line reads at every call."""
+    """What the line looks at for every call: two files, and whether there is `room` on the disk."""
 
     mode_file: ModeFile
     limited_file: LimitedFile
+    room: Callable[[], bool] = _always
 
-    def mode(self, caller: str, now: datetime) -> str:
+    def mode(self, caller: str, now: datetime, *, recorded_here: bool = True) -> str:
         """A key of `ivr.menu.ENTRIES` for a call from `caller` (as the line gives it)."""
+        if recorded_here and not self.room():
+            return NO_ROOM
         switched = self.mode_file.read(now)
         if switched is not LineMode.EMERGENCY_ONLY and self.limited_file.covers(caller, now):
             return LIMITED

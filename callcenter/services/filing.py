@@ -36,6 +36,7 @@ _NO_HARD_LINKS = frozenset({EXDEV, EPERM, EMLINK, ENOTSUP, ENOSYS})
 _AWAY = (OperationalError, InterfaceError, TimeoutError)
 _LONGEST_PAUSE = 8  # sweeps
 _ADOPTED = "adopted"  # the mode of a call that left nothing but audio
+_ROOM = "room"  # a line that only tried whether the disk takes one
 
 Live = Callable[[], Collection[str] | None]
 
@@ -130,6 +131,8 @@ def _heard(call: SpooledCall, clips: tuple[Clip, ...]) -> HeardCall:
 def _steps(call: SpooledCall) -> Iterator[tuple[float, str, str]]:
     """The sidecar's lines; the caller's number stands in a column that can be erased."""
     for event in call.events:
+        if event.key == _ROOM:
+            continue
         yield event.at.timestamp(), event.key, "" if event.key == "caller" else event.value
 
 

@@ -99,6 +99,30 @@ def to_reporter(
         post_after_commit(session, notice.id, urgent=False)
 
 
+def to_office(
+    session: Session, people: Iterable[Person], key: str, kind: str, words: Words, *, now: datetime
+) -> None:
+    """One urgent notice to each of these people about the hotline itself, without a link.
+
+    The caller sees to it that `key` is new.
+    """
+    for person in people:
+        notice = Notice(
+            key=f"{key}:{person.key}",
+            kind=kind,
+            person_key=person.key,
+            subject=words.subject[:200],
+            body=words.body,
+            urgent=True,
+            state="queued",
+            not_before=now,
+            created_at=now,
+        )
+        session.add(notice)
+        session.flush()
+        post_after_commit(session, notice.id, urgent=True)
+
+
 def due(session: Session, now: datetime, limit: int = 500) -> Sequence[Letter]:
     """What a worker should send now: never taken, put off until now, or held by a dead worker."""
     rows = (

@@ -70,6 +70,12 @@ def _offices(session: Session) -> Sequence[Person]:
     ).all()
 
 
+def responsible(session: Session) -> Sequence[Person]:
+    """Who answers for the hotline itself; whoever holds an office where nobody does."""
+    known = [*_office(session, Post.COORDINATOR), *_office(session, Post.SUPERVISOR)]
+    return known or _offices(session)
+
+
 def _told(session: Session, ticket: Ticket) -> set[str | None]:
     """Who has had a notice about this ticket already."""
     return set(session.scalars(select(Notice.person_key).where(Notice.ticket_id == ticket.id)))

@@ -1,4 +1,5 @@
-"""The tables behind the line's services: inquiries, modes, call-backs, flags, calls at Twilio."""
+"""The tables behind the line's services: inquiries, modes, call-backs, flags, calls at Twilio,
+alarms."""
 
 from __future__ import annotations
 
@@ -49,6 +50,23 @@ class LineSwitch(Base):
     switched_at: Mapped[datetime]
     until: Mapped[datetime | None]
     note: Mapped[str] = mapped_column(String(300), default="")
+
+
+class Alarm(Base):
+    """Something is wrong with the machine that the line runs on.
+
+    `open_kind` is the kind until the end, then None: its unique key makes a second standing alarm
+    of a kind impossible.
+    """
+
+    __tablename__ = "alarms"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))  # room
+    level: Mapped[str] = mapped_column(String(10))
+    open_kind: Mapped[str | None] = mapped_column(String(20), unique=True)
+    since: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
 class CallerFlag(Base):

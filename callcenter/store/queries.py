@@ -13,6 +13,7 @@ from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
 from callcenter.store.line_models import (
+    Alarm,
     CallBack,
     CallBackRequest,
     CallBackTry,
@@ -297,6 +298,11 @@ def call_back_counts(session: Session) -> dict[str, int]:
         "open": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_not(None))),
         "done": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_(None))),
     }
+
+
+def alarms(session: Session) -> Sequence[Alarm]:
+    """Alarms about the machine, the newest first."""
+    return session.scalars(select(Alarm).order_by(Alarm.id.desc()).limit(PAGE)).all()
 
 
 def line_switches(session: Session) -> Sequence[LineSwitch]:

@@ -176,6 +176,12 @@ LINE_MODES: dict[str, LazyString] = {
     "emergency_only": _l("Hanya darurat"),
 }
 
+ROOM: dict[str, LazyString] = {
+    "enough": _l("Cukup"),
+    "low": _l("Menipis"),
+    "full": _l("Penuh"),
+}
+
 CALL_BACKS: dict[str, LazyString] = {
     "asked": _l("Minta ditelepon"),
     "missed": _l("Putus sebelum bicara"),
@@ -191,6 +197,7 @@ CALL_BACKS: dict[str, LazyString] = {
 
 TABLES = {
     "line_mode": LINE_MODES,
+    "room": ROOM,
     "call_back": CALL_BACKS,
     "path": PATH,
     "step": STEPS,

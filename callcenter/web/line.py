@@ -11,8 +11,10 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from callcenter.domain.line_mode import LineMode
+from callcenter.domain.room import RoomLevel, level_of
 from callcenter.services import line_mode
 from callcenter.services.errors import Refused
+from callcenter.services.room import Room, measure
 from callcenter.store import queries
 from callcenter.web.access import needs
 from callcenter.web.context import address, me, now, reading, wiring, writing
@@ -84,6 +86,17 @@ def _tell_the_line() -> None:
         flash(_("Tersimpan. Saluran mengikuti begitu disk bisa ditulisi."), "warn")
 
 
+def _room() -> tuple[Room, RoomLevel | None] | None:
+    """How much room there is now, whatever the alarms say; None where it cannot be measured."""
+    storage = wiring().config.storage
+    try:
+        room = measure(storage.folders)
+    except OSError:
+        log.error("disk_not_measured", exc_info=True)
+        return None
+    return room, level_of(room.free, storage.room)
+
+
 def _page(errors: dict[str, str]) -> str:
     db = reading()
     switched = line_mode.current(db)
@@ -93,6 +106,8 @@ def _page(errors: dict[str, str]) -> str:
         mode=switched.in_force(now()),
         modes=list(LineMode),
         rows=queries.line_switches(db),
+        room=_room(),
+        alarms=queries.alarms(db),
         errors=errors,
         form=request.form,
     )

@@ -30,12 +30,11 @@ from ivr.flow import Ask, Bridge, Event, Gather, HungUp, Listen, Play, ReadNumbe
 from ivr.menu import build_menu
 from ivr.nodes import ANY_KEY
 from ivr.phone import RATE, Turn, event_of, keep
-from ivr.prompts import PromptsMissing, texts
+from ivr.prompts import SAMPLE, PromptsMissing, texts
 from ivr.speaking import Samples, resampled
 
 door = Blueprint("phone", __name__, url_prefix="/phone")
 
-_SAMPLE = "sample_complaint"
 _ENDS = ("key", "silence", "timeout", "hangup")
 
 
@@ -133,10 +132,7 @@ def _sample(action: Record) -> Samples | None:
     """A ready-made complaint; name and village stay silence."""
     if action.clip.kind not in ("complaint", "report"):
         return None
-    path = wiring().config.storage.recordings / "prompts" / "id" / f"{_SAMPLE}.wav"
-    if not path.is_file():
-        abort(404)
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    samples, rate = soundfile.read(SAMPLE, dtype="float32", always_2d=True)
     return resampled(np.asarray(samples.mean(axis=1), np.float32), rate, RATE)
 
 

@@ -48,6 +48,7 @@ def fastagi(script: Script, _folder: Path) -> str:
         server.address,
         f"pbx1-1764000000.{next(_numbers)}",
         telling,
+        spool,
         environment=b"agi_callerid: unknown\n" if hidden else b"",
     )
     _now["call"] = exchange
@@ -139,12 +140,18 @@ class _Exchange(ScriptedAsterisk):
     """Answers the driver's commands with what the script lets the caller do."""
 
     def __init__(
-        self, address: tuple[str, int], call_id: str, telling: Telling, *, environment: bytes
+        self,
+        address: tuple[str, int],
+        call_id: str,
+        telling: Telling,
+        spool: Spool,
+        *,
+        environment: bytes,
     ) -> None:
         number = telling.script.started.number or ""
         super().__init__(address, call_id, number=number, environment=environment)
         self.variables["ADUAN_ORDINAL"] = telling.script.begins.get("ordinal", "")
-        self.telling = telling
+        self.telling, self._spool = telling, spool
         self.finish: Finish | None = None
         self._action: Performance = Play(())
         self._stems: list[Path] = []
@@ -161,7 +168,7 @@ class _Exchange(ScriptedAsterisk):
         if command.startswith("WAIT FOR DIGIT"):
             return f"200 result={self._next_key()}"
         if command.startswith("GOSUB"):
-            return self._bridge(values[0])
+            return self._bridge(values[0], int(values[3].split(",")[0]))
         return super()._usual(command)
 
     def _stream(self, stem: Path, keys: str) -> str:
@@ -197,10 +204,13 @@ class _Exchange(ScriptedAsterisk):
         result = "-1 (hangup)" if end == GONE else f"{ord(end)} (dtmf)" if end else "0 (timeout)"
         return f"200 result={result} endpos={int(duration(source) * 8000)}"
 
-    def _bridge(self, context: str) -> str:
+    def _bridge(self, context: str, talk: int) -> str:
         called = f"connect {context.removeprefix('aduan-')}"
         earlier = sum(line.startswith(called) for line in self.telling.written)
         self.telling.did(f"{called} {earlier + 1}")
         word, *_ = self.telling.next("nobody", "talk")
         self.variables["ADUAN_BRIDGE"] = "talked" if word == "talk" else "nobody"
+        if word == "talk":
+            kept = self._spool.clip_path(self.call_id, "talk", talk)
+            self.variables["ADUAN_CLIP"] = str(kept)
         return HANGUP if word == "hang" else "200 result=0"

@@ -35,8 +35,9 @@ CALLS = [
     if (name, script.table) not in LEFT_OUT
     and not (name == "twilio" and "ordinal" in script.begins)  # who calls there is not counted
 ]
-#: Reached only when the exchange cannot play: no script of a caller leads there.
-UNREACHABLE = {"failed"}
+#: Reached only when the exchange cannot play, or the disk fills up in the call: no script of a
+#: caller leads there.
+UNREACHABLE = {"failed", "no_room_still"}
 
 
 def committed(script: Script) -> str:

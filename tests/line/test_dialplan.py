@@ -82,7 +82,7 @@ def test_application_refused_records_and_reads_the_number(line: RunningAsterisk)
     assert spoken_number(heard) == (number, number)
     assert sidecar.keys == [
         "started", "caller", "called", "number", "mode", "consent", "clip", "clip_status",
-        "number_heard", "ended",
+        "room", "number_heard", "ended",
     ]  # fmt: skip
     assert sidecar.get("mode") == "fallback-refused"
     assert sidecar.get("started") == "pbx1"
@@ -137,6 +137,7 @@ def test_killed_between_two_commands(line: RunningAsterisk) -> None:
 
 def test_killed_while_it_records_keeps_both_clips(line: RunningAsterisk) -> None:
     clip = f"{line.spool}/{{id}}_complaint-1.wav"
+    before = set(line.spool.glob("*_complaint-1.wav"))
     with (
         played(
             line,
@@ -147,7 +148,7 @@ def test_killed_while_it_records_keeps_both_clips(line: RunningAsterisk) -> None
         Call(line.sip_port, caller="0814", say=speech(4)) as call,
     ):
         assert [reads(process) for _ in range(3)][-1] == "at 2"
-        until(lambda: list(line.spool.glob("*_complaint-1.wav")))
+        until(lambda: set(line.spool.glob("*_complaint-1.wav")) - before)
         process.kill()
         assert call.ended.wait(20)
         heard = call.heard()

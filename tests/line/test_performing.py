@@ -191,7 +191,10 @@ def test_a_recording_that_took_longer_than_it_is_was_cut_only_on_a_full_disk(
     monkeypatch.setattr("ivr.performing.shutil.disk_usage", lambda _: SimpleNamespace(free=free))
     monkeypatch.setattr("ivr.performing._PAUSE_S", -1000.0)
     asterisk = called(settings, {})
-    assert ("ADUAN_DONE" in asterisk.variables) is whole
+    performed = asterisk.applications()
+    assert ("stream number_intro" in performed) is whole
+    assert ("stream no_room" in performed) is not whole
+    assert "ADUAN_DONE" in asterisk.variables
 
 
 # ---------------------------------------------------------------- languages, PIN, mode

@@ -25,6 +25,7 @@ from ivr.flow import (
     Language,
     Listen,
     Lookup,
+    NoRoom,
     Note,
     NotFound,
     Play,
@@ -504,6 +505,33 @@ def test_whatever_is_played_or_asked_can_be_cut_by_the_emergency_key(name: str) 
     for action in actions:
         if isinstance(action, Play | ReadNumber):
             assert EMERGENCY_KEY in action.keys
+
+
+# ---------------------------------------------------------------- golden: a full disk
+
+
+def test_a_complaint_that_the_disk_did_not_take_gets_no_number_but_the_reason() -> None:
+    lines = performed([*TO_RECORDING, NoRoom("full"), Played()], BARE)
+    assert lines[-2:] == ["play no_room !*", "finish served None"]
+    assert not [line for line in lines if line.startswith("read")]
+
+
+def test_with_operators_a_person_answers_instead() -> None:
+    lines = performed([*TO_RECORDING, NoRoom("full"), Played(), Played()])
+    assert lines[-1] == "bridge operators 30s #1"
+
+
+def test_what_is_kept_already_gets_its_number_though_the_name_is_lost() -> None:
+    events = [*TO_RECORDING, spoke("complaint"), Silence(), Played()]
+    lines = performed([*events, NoRoom("full"), Played(), NoRoom("full")])
+    assert f"read number_intro {NUMBER} !*" in lines
+    assert "play no_room !*" not in lines
+
+
+def test_a_conversation_that_is_not_on_disk_gets_no_number() -> None:
+    events = [*TO_MENU, Pressed("0"), Played(), Connected(True, recorded=False), Played()]
+    lines = performed(events)
+    assert lines[-2:] == ["play goodbye", "finish served None"]
 
 
 # ---------------------------------------------------------------- golden: review, silence, trouble

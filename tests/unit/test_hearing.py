@@ -12,6 +12,7 @@ import soundfile
 from ivr.caller.g711 import RATE, Samples, round_trip
 from ivr.caller.hearing import contains, heard_numbers, heard_prompts, spoken_within
 from ivr.caller.script import read_audio
+from ivr.prompts import SAMPLE
 
 FOLDER = Path(__file__).parents[2] / "recordings" / "prompts" / "id"
 PROMPTS = {path.stem: path for path in sorted(FOLDER.glob("*.wav"))}
@@ -138,7 +139,7 @@ def test_contains() -> None:
     assert not contains(quiet(9), quiet(1))
 
 
-SPOKEN = CLIPS["sample_complaint"]
+SPOKEN = read_audio(SAMPLE)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.53, 7.01, 12.0])

@@ -101,6 +101,35 @@ def test_a_damaged_line_is_skipped_and_the_others_are_read(spool: Spool, line: s
     assert call.started_at == START
 
 
+@pytest.mark.parametrize(
+    "cut",
+    [
+        "17",
+        "1764000000.0",
+        "1764000000.000 numb",
+        "1764000000.000 number=1234",
+        "1764000000.000 room=00000000000000000000",
+    ],
+)
+def test_the_line_after_one_that_a_full_disk_cut_short_is_read(spool: Spool, cut: str) -> None:
+    put(spool, f"1764000000.000 caller=0812\n{cut}1764000009.125 ended=16\n")
+    (call,) = spool.ready()
+    assert (call.hangup_cause, call.number, call.caller_raw) == ("16", None, "0812")
+
+
+def test_half_a_line_that_the_disk_took_is_an_error(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool.open_call(CALL, [("started", "pbx1")])
+    whole = os.write
+    monkeypatch.setattr("ivr.spool.os.write", lambda file, data: whole(file, data[:20]))
+    with pytest.raises(OSError, match="No space left"):
+        spool.append_event(CALL, "number", NUMBER)
+    monkeypatch.undo()
+    spool.append_event(CALL, "ended", "16")
+    assert (spool.read(CALL).number, spool.read(CALL).hangup_cause) == (None, "16")
+
+
 def test_hostile_values_are_values_and_nothing_more(spool: Spool) -> None:
     put(spool, f"1764000000 caller={'9' * 9000}\n1764000000 number=12345678\n")
     call = spool.read(CALL)

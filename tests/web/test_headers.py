@@ -101,4 +101,5 @@ def test_health_tells_no_names(client: FlaskClient) -> None:
     assert answer.status_code == 200
     assert answer.json is not None
     assert answer.json["status"] == "ok"
-    assert set(answer.json) == {"status", "database", "parts"}
+    assert set(answer.json) == {"status", "database", "parts", "alarms"}
+    assert answer.json["alarms"] == []

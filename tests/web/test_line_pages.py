@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from sqlalchemy import select
 
 from callcenter.domain.call_back import Outcome, State
 from callcenter.domain.line_mode import LineMode
-from callcenter.services import callbacks, line_mode, receipts
+from callcenter.services import alarms, callbacks, line_mode, receipts
 from callcenter.services.pins import pin_of
+from callcenter.services.room import Room
+from callcenter.services.wording import Words
 from callcenter.store.line_models import CallBack, CallerFlag
 from callcenter.store.models import Audit, Call
 from callcenter.wiring import Wiring
@@ -303,13 +306,43 @@ def test_the_audit_names_the_person_who_switched(admin: FlaskClient, wired: Wiri
     assert (row.actor, row.address) == ("admin", "127.0.0.1")
 
 
+# ---------------------------------------------------------------- room on the disk
+
+
+def full_disk(wired: Wiring, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while the alarm stands."""
+    words = Words("DISK PENUH", "Kosongkan disk.")
+    detail = {"free_mb": 12, "folder": "/srv/recordings"}
+    with wired.store.write() as db:
+        alarms.begin(db, "room", "low", words, now=NOON - HOUR, detail={"free_mb": 1800})
+        alarms.begin(db, "room", "full", words, now=NOON, detail=detail)
+    there = Room(12_000_000, Path("/srv/recordings"))
+    monkeypatch.setattr("callcenter.web.line.measure", lambda _: there)
+
+
+def test_a_full_disk_is_on_the_page_and_in_the_health_check(
+    admin: FlaskClient, wired: Wiring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Disk penuh" not in admin.get("/line").text
+    full_disk(wired, monkeypatch)
+    page = admin.get("/line").text
+    assert "Disk penuh: aduan lewat telepon tidak bisa direkam" in page
+    assert "Sisa 12 MB di /srv/recordings" in page
+    assert "masih berlangsung" in page
+    answer = admin.get("/healthz").json
+    assert answer is not None and answer["alarms"] == ["room:full"]
+
+
 # ---------------------------------------------------------------- in a browser
 
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("ghost")
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_page_is_accessible(page_as: Callable[..., Page], wired: Wiring, dark: bool) -> None:
+def test_every_page_is_accessible(
+    page_as: Callable[..., Page], wired: Wiring, dark: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk(wired, monkeypatch)
     rings_off(wired, OTHER)
     asks(wired, "+6281234567803")
     with wired.store.write() as db:

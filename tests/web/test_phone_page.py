@@ -36,7 +36,7 @@ PROMPTS = ROOT / "recordings" / "prompts" / "id"
 
 
 @pytest.fixture
-def wired(tmp_path: Path, filled: Path) -> Iterator[Wiring]:
+def wired(tmp_path: Path, filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wiring]:
     """A console whose prompts are short: a third of a second each."""
     (tmp_path / "var").mkdir()
     shutil.copy(filled, tmp_path / "var" / "aduan24.db")
@@ -45,7 +45,7 @@ def wired(tmp_path: Path, filled: Path) -> Iterator[Wiring]:
     prompts.mkdir(parents=True)
     for path in PROMPTS.glob("*.wav"):
         shutil.copy(PROMPTS / "pause.wav", prompts / path.name)
-    shutil.copy(PROMPTS / "thanks.wav", prompts / "sample_complaint.wav")
+    monkeypatch.setattr("callcenter.web.phone.SAMPLE", PROMPTS / "thanks.wav")
     yield built
     built.store.engine.dispose()
 
