@@ -42,6 +42,7 @@ _MAY: dict[str, frozenset[Role]] = {
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    "see_machinery": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "try_line": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "edit_prompts": frozenset({Role.ADMINISTRATOR}),
     "see_audit": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),

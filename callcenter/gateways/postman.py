@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from rq import Queue
+from rq import Queue, Worker
 from rq.serializers import JSONSerializer
+from rq.worker import WorkerStatus
 
 from callcenter.store.session import Letter
 
@@ -32,6 +34,16 @@ _SAME_LETTER_S = 15
 #: A job ends before its notice's lease does: nobody sends what another worker holds.
 _JOB_S = 40
 _QUICK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the queue holds now. `waiting`: letters by queue; `failed`: jobs that broke."""
+
+    waiting: Mapping[str, int]
+    workers: int
+    busy: int
+    failed: int
 
 
 class Postman:
@@ -56,6 +68,22 @@ class Postman:
     def ask(self, notice_ids: Iterable[int]) -> None:
         """Have the provider asked what became of these notices."""
         self._put(QUESTIONS, ASK, list(notice_ids))
+
+    def counted(self) -> Counted | None:
+        """What the queue holds; None while it is away."""
+        try:
+            queues = [
+                Queue(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES
+            ]
+            workers = Worker.all(connection=self._redis, serializer=JSONSerializer)
+            return Counted(
+                waiting={queue.name: queue.count for queue in queues},
+                workers=len(workers),
+                busy=sum(worker.get_state() == WorkerStatus.BUSY for worker in workers),
+                failed=sum(queue.failed_job_registry.count for queue in queues),
+            )
+        except RedisError:
+            return None
 
     def _put(self, queue: str, function: str, notice_ids: Sequence[int]) -> None:
         if not notice_ids:

@@ -154,6 +154,7 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("see_calls",), "inbox.calls", _("Panggilan")),
         (("call_back",), "callbacks.index", _("Telepon balik")),
         (("see_messages",), "messages.index", _("Pesan")),
+        (("see_machinery",), "machinery.page", _("Sistem")),
         (("edit_prompts",), "prompts.index", _("Suara")),
         (("switch_line",), "line.page", _("Saluran")),
     ]

@@ -29,6 +29,7 @@ PAGES = (
     "/calls",
     "/calls/1",
     "/messages",
+    "/machinery",
     "/nothing-here",
 )
 

@@ -60,6 +60,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "prompts.revert": ("POST", "/prompts/id/thanks/revert", {ADMIN}),
     "recordings.play": ("GET", "/recordings/{r}.wav", DESK),
     "events.stream": ("GET", "/events", EVERYONE),
+    "machinery.page": ("GET", "/machinery", {SUPERVISOR, ADMIN}),
     "health.healthz": ("GET", "/healthz", PUBLIC),
     "officer.page": ("GET", "/p/{k}", PUBLIC),
     "officer.act": ("POST", "/p/{k}/accept", PUBLIC),
