@@ -1,7 +1,8 @@
 """The clock asks the database what is due, and does it; it remembers nothing itself.
 
 One is enough, several are harmless. After a kill, a sleep or an empty Redis the next turn finds
-everything that is due, takes each step once, and posts every notice again that was not sent.
+everything that is due, takes each step once, and posts every notice again that was not sent. When
+the machine's time jumps, whatever depends on it is held until the time is trusted again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
 from callcenter.store.session import Store
+from callcenter.timekeeper import Watch
 from callcenter.wiring import Wiring
 
 log = logging.getLogger("aduan24.clock")
@@ -30,11 +32,15 @@ _AGAIN_AFTER_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Periodic work as data: `work` says how much it did, and is asked again while that is > 0."""
+    """Periodic work as data: `work` says how much it did, and is asked again while that is > 0.
+
+    `timed`: what it does follows from how late it is, so it waits while the time is in doubt.
+    """
 
     name: str
     every_s: float
     work: Callable[[datetime], int]
+    timed: bool = False
 
 
 def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
@@ -69,9 +75,9 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
             return notices.revive_due(session, now)
 
     return (
-        Duty("steps", 0.5, steps),
-        Duty("wake", 5.0, wake),
-        Duty("close", 5.0, close),
+        Duty("steps", 0.5, steps, timed=True),
+        Duty("wake", 5.0, wake, timed=True),
+        Duty("close", 5.0, close, timed=True),
         Duty("sweep", 2.0, sweep),
         Duty("ask", 2.0, ask),
         Duty("revive", 60.0, revive),
@@ -120,14 +126,16 @@ class Turns:
         self._work = work
         self._next = dict.fromkeys((duty.name for duty in work), 0.0)
 
-    def turn(self, now: datetime, monotonic: float) -> float:
-        """One round; how long to rest after it.
+    def turn(self, now: datetime, monotonic: float, *, held: bool = False) -> float:
+        """One round; how long to rest after it. `held`: nothing that depends on the time is done.
 
         A duty that fails is logged and tried again, and holds up no other.
         """
         for duty in self._work:
             if monotonic >= self._next[duty.name]:
-                self._next[duty.name] = monotonic + self._pause(duty, now)
+                waits = held and duty.timed
+                pause = duty.every_s if waits else self._pause(duty, now)
+                self._next[duty.name] = monotonic + pause
         return max(0.0, min(self._next.values()) - monotonic)
 
     def _pause(self, duty: Duty, now: datetime) -> float:
@@ -142,6 +150,8 @@ def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
     turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring)))
+    watch = Watch(wiring.store, wiring.config.storage.state)
     with Heart(wiring.store, "clock"), importing(wiring):
         while not stop.is_set():
-            stop.wait(turns.turn(datetime.now(UTC), time.monotonic()))
+            now = datetime.now(UTC)
+            stop.wait(turns.turn(now, time.monotonic(), held=watch.held(now)))

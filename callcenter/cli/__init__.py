@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from callcenter.cli import call, doctor, line_mode, listings, run, setup, up, users
+from callcenter.cli import call, clock_time, doctor, line_mode, listings, run, setup, up, users
 from callcenter.cli.common import ConfigOption, choose_config, make_app
 
 app = make_app(
@@ -24,6 +24,7 @@ for module in (up, run, call, doctor, setup):
     module.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(line_mode.app, name="line-mode")
+app.add_typer(clock_time.app, name="time")
 for name, listing in listings.APPS.items():
     app.add_typer(listing, name=name)
 

@@ -21,6 +21,7 @@ from callcenter.store.session import Store, make_engine
 _SILENT_AFTER = timedelta(seconds=60)
 _BACKLOG_AFTER = timedelta(minutes=15)  # longer than any call
 _SKEW = timedelta(seconds=5)
+_REMEDIES = {"time": "set this machine's clock, or: aduan24 time trust"}
 
 
 def examine(config: Config, now: datetime) -> Iterator[Finding]:
@@ -97,7 +98,7 @@ def _alarms(session: Session) -> Iterator[Finding]:
         yield failed(
             "alarm",
             f"{alarm.kind}: {alarm.level} since {alarm.since:%Y-%m-%d %H:%M:%S} UTC",
-            "mend what is named above; it ends by itself",
+            _REMEDIES.get(alarm.kind, "mend what is named above; it ends by itself"),
         )
 
 

@@ -6,6 +6,7 @@ due; the unique key of an escalation makes a second one impossible.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
@@ -14,7 +15,8 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from callcenter.domain.window import Due, next_step
 from callcenter.services import history, notices, wording
 from callcenter.services.batch import one_by_one
-from callcenter.services.recipients import people_for
+from callcenter.services.notices import Telling
+from callcenter.services.recipients import Directory
 from callcenter.services.rules import Rules
 from callcenter.store.models import Escalation, Ticket
 
@@ -40,10 +42,16 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
         .limit(BATCH)
         .with_for_update(of=Ticket, skip_locked=True, key_share=True)
     ).all()
+    together = one_by_one(
+        session,
+        "steps of the ladder",
+        [due] if due else [],
+        lambda tickets: _climb(session, tickets, now=now, rules=rules, actor="clock"),
+    )
     failed = one_by_one(
         session,
         "a step of the ladder",
-        [(ticket, ticket.id) for ticket in due],
+        [(ticket, ticket.id) for tickets in together for ticket in tickets],
         lambda one: climb(session, one[0], now=now, rules=rules, actor="clock"),
     )
     _put_off(session, [ticket_id for _, ticket_id in failed], now)
@@ -63,9 +71,23 @@ def _put_off(session: Session, ticket_ids: list[int], now: datetime) -> None:
 
 def climb(session: Session, ticket: Ticket, *, now: datetime, rules: Rules, actor: str) -> None:
     """Take the steps of one ticket that are due, then write down the next one."""
-    while (due := _next(ticket, rules)) is not None and due.release <= now:
-        _take(session, ticket, due, now=now, rules=rules, actor=actor)
-    _write_down(ticket, due)
+    _climb(session, [ticket], now=now, rules=rules, actor=actor)
+
+
+def _climb(
+    session: Session, tickets: Sequence[Ticket], *, now: datetime, rules: Rules, actor: str
+) -> None:
+    """The same for many: all of them together, or none."""
+    people, tellings = Directory(session, tickets), []
+    for ticket in tickets:
+        while (due := _next(ticket, rules)) is not None and due.release <= now:
+            _take(session, ticket, due, now=now, actor=actor)
+            told = people.people_for(ticket, due.step.to)
+            people.tell(ticket, told)
+            words = wording.of_step(due.step, ticket, now, rules)
+            tellings.append(Telling(ticket, told, due.step.key, words))
+        _write_down(ticket, due)
+    notices.write_all(session, tellings, now=now, rules=rules)
 
 
 def reschedule(ticket: Ticket, rules: Rules) -> None:
@@ -83,9 +105,7 @@ def _write_down(ticket: Ticket, due: Due | None) -> None:
     ticket.next_step_at = due.release if due else None
 
 
-def _take(
-    session: Session, ticket: Ticket, due: Due, *, now: datetime, rules: Rules, actor: str
-) -> None:
+def _take(session: Session, ticket: Ticket, due: Due, *, now: datetime, actor: str) -> None:
     step = due.step
     ticket.escalations.append(Escalation(step_key=step.key, due_at=due.at, taken_at=now))
     history.note(
@@ -96,13 +116,4 @@ def _take(
         now=now,
         ticket_id=ticket.id,
         why=step.key,
-    )
-    notices.write(
-        session,
-        ticket=ticket,
-        people=people_for(session, ticket, step.to),
-        kind=step.key,
-        words=wording.of_step(step, ticket, now, rules),
-        now=now,
-        rules=rules,
     )

@@ -5,6 +5,7 @@ The token is only made when a message is sent; the database holds the link, not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -67,24 +68,33 @@ class ClipSigner:
 def link_for(
     session: Session, *, ticket_id: int, person_key: str, now: datetime, lifetime: timedelta
 ) -> OfficerLink:
-    """The person's link to the ticket, made when missing; from now on it works for `lifetime`.
+    """The person's link to the ticket; see `links_for`."""
+    pair = (ticket_id, person_key)
+    return links_for(session, [pair], now=now, lifetime=lifetime)[pair]
+
+
+def links_for(
+    session: Session, pairs: Sequence[tuple[int, str]], *, now: datetime, lifetime: timedelta
+) -> dict[tuple[int, str], OfficerLink]:
+    """Links of (ticket, person), made when missing; from now on each works for `lifetime`.
 
     A message that goes out now must not carry a link that dies tomorrow. A revoked link stays
     revoked.
     """
-    link = session.scalar(
-        select(OfficerLink).where(
-            OfficerLink.ticket_id == ticket_id, OfficerLink.person_key == person_key
-        )
-    )
-    if link is None:
-        link = OfficerLink(
-            ticket_id=ticket_id, person_key=person_key, created_at=now, expires_at=now + lifetime
-        )
-        session.add(link)
-        session.flush()
-    link.expires_at = max(link.expires_at, now + lifetime)
-    return link
+    tickets = {ticket_id for ticket_id, _ in pairs}
+    found = session.scalars(select(OfficerLink).where(OfficerLink.ticket_id.in_(tickets)))
+    links = {(link.ticket_id, link.person_key): link for link in found}
+    ends = now + lifetime
+    for pair in pairs:
+        if pair not in links:
+            ticket_id, person_key = pair
+            links[pair] = OfficerLink(
+                ticket_id=ticket_id, person_key=person_key, created_at=now, expires_at=ends
+            )
+            session.add(links[pair])
+        links[pair].expires_at = max(links[pair].expires_at, ends)
+    session.flush()
+    return links
 
 
 def open_link(session: Session, link_id: int, now: datetime) -> OfficerLink:

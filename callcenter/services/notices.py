@@ -8,12 +8,14 @@ sweep finds it here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.timekeeping import MOST_DRIFT
 from callcenter.services import audit, links
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.rules import Rules
@@ -31,49 +33,79 @@ REVIVED_FOR = timedelta(hours=24)
 RECEIPT = "receipt"
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Words of one kind about a ticket, for these people."""
+
+    ticket: Ticket
+    people: Sequence[Person]
+    kind: str
+    words: Words
+
+    def key(self, person: Person) -> str:
+        """Names the one notice to this person."""
+        return f"ticket:{self.ticket.id}:{self.kind}:{person.key}"
+
+
 def write(
     session: Session,
     *,
     ticket: Ticket,
-    people: Iterable[Person],
+    people: Sequence[Person],
     kind: str,
     words: Words,
     now: datetime,
     rules: Rules,
 ) -> None:
-    """One notice to each of these people, each with a signed link of their own.
+    """One notice to each of these people, each with a signed link of their own."""
+    write_all(session, [Telling(ticket, people, kind, words)], now=now, rules=rules)
 
-    Whoever has this very notice already gets no second one; the caller holds the ticket.
+
+def write_all(
+    session: Session, tellings: Sequence[Telling], *, now: datetime, rules: Rules
+) -> None:
+    """One notice to each person of each telling; the caller holds the tickets.
+
+    Whoever has the very notice already gets no second one. However many they are, the database is
+    asked four times.
     """
-    urgent = ticket.urgency is Urgency.EMERGENCY
-    for person in people:
-        key = f"ticket:{ticket.id}:{kind}:{person.key}"
-        if session.scalar(select(Notice.id).where(Notice.key == key)) is not None:
-            continue
-        link = links.link_for(
-            session,
-            ticket_id=ticket.id,
-            person_key=person.key,
-            now=now,
-            lifetime=rules.link_lifetime,
-        )
-        notice = Notice(
-            key=key,
-            kind=kind,
-            ticket_id=ticket.id,
-            complaint_id=ticket.complaint_id,
-            person_key=person.key,
-            subject=words.subject[:200],
-            body=words.body,
-            link_id=link.id,
-            urgent=urgent,
-            state="queued",
-            not_before=now,
-            created_at=now,
-        )
-        session.add(notice)
-        session.flush()
-        post_after_commit(session, notice.id, urgent=urgent)
+    keys = [told.key(person) for told in tellings for person in told.people]
+    had = set(session.scalars(select(Notice.key).where(Notice.key.in_(keys))))
+    fresh = {
+        told.key(person): (told, person)
+        for told in tellings
+        for person in told.people
+        if told.key(person) not in had
+    }
+    pairs = [(told.ticket.id, person.key) for told, person in fresh.values()]
+    made = links.links_for(session, pairs, now=now, lifetime=rules.link_lifetime) if pairs else {}
+    _post(
+        session,
+        [
+            Notice(
+                key=key,
+                kind=told.kind,
+                ticket_id=told.ticket.id,
+                complaint_id=told.ticket.complaint_id,
+                person_key=person.key,
+                subject=told.words.subject[:200],
+                body=told.words.body,
+                link_id=made[told.ticket.id, person.key].id,
+                urgent=told.ticket.urgency is Urgency.EMERGENCY,
+                state="queued",
+                not_before=now,
+                created_at=now,
+            )
+            for key, (told, person) in fresh.items()
+        ],
+    )
+
+
+def _post(session: Session, written: list[Notice]) -> None:
+    session.add_all(written)
+    session.flush()
+    for notice in written:
+        post_after_commit(session, notice.id, urgent=notice.urgent)
 
 
 def to_reporter(
@@ -106,21 +138,23 @@ def to_office(
 
     The caller sees to it that `key` is new.
     """
-    for person in people:
-        notice = Notice(
-            key=f"{key}:{person.key}",
-            kind=kind,
-            person_key=person.key,
-            subject=words.subject[:200],
-            body=words.body,
-            urgent=True,
-            state="queued",
-            not_before=now,
-            created_at=now,
-        )
-        session.add(notice)
-        session.flush()
-        post_after_commit(session, notice.id, urgent=True)
+    _post(
+        session,
+        [
+            Notice(
+                key=f"{key}:{person.key}",
+                kind=kind,
+                person_key=person.key,
+                subject=words.subject[:200],
+                body=words.body,
+                urgent=True,
+                state="queued",
+                not_before=now,
+                created_at=now,
+            )
+            for person in people
+        ],
+    )
 
 
 def due(session: Session, now: datetime, limit: int = 500) -> Sequence[Letter]:
@@ -135,10 +169,21 @@ def due(session: Session, now: datetime, limit: int = 500) -> Sequence[Letter]:
 
 
 def is_due(now: datetime) -> ColumnElement[bool]:
-    """The condition under which a worker may claim a notice."""
+    """The condition under which a worker may claim a notice.
+
+    What was written or claimed in the future was stamped by a clock that was wrong: waiting for
+    that time to come would be forgetting.
+    """
+    future = now + MOST_DRIFT
     return or_(
-        and_(Notice.state == "queued", Notice.not_before <= now),
-        and_(Notice.state == "sending", Notice.claimed_at <= now - LEASE),
+        and_(
+            Notice.state == "queued",
+            or_(Notice.not_before <= now, Notice.created_at > future),
+        ),
+        and_(
+            Notice.state == "sending",
+            or_(Notice.claimed_at <= now - LEASE, Notice.claimed_at > future),
+        ),
     )
 
 

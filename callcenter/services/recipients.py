@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.people import AGENCY_POSTS, Post, mask_phone
@@ -13,72 +14,87 @@ from callcenter.store.models import Complaint, Notice, Person, Ticket
 
 
 def people_for(session: Session, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
-    """The active people behind these posts, each once.
-
-    Where an agency has nobody at a post, its head is meant, and without a head the coordinator,
-    then the supervisor, then whoever holds an office of the regency: a step never goes to nobody.
-    """
-    found: dict[str, Person] = {}
-    for post in posts:
-        for person in _holders(session, ticket, post) or _instead(session, ticket):
-            found.setdefault(person.key, person)
-    return list(found.values())
+    """The active people behind these posts of the ladder, each once; see `Directory`."""
+    return Directory(session, [ticket]).people_for(ticket, posts)
 
 
-def _holders(session: Session, ticket: Ticket, post: Post) -> Sequence[Person]:
-    if post not in AGENCY_POSTS:
-        return _office(session, post)
-    if post in (Post.SECRETARY, Post.HEAD):
-        return _at(session, ticket.agency_key, post.value)
-    officers = _at(session, ticket.agency_key, "officer")
-    if post is Post.TEAM:
-        return officers
-    if post is Post.NEXT:
-        told = _told(session, ticket)
-        officers = [p for p in officers if p.key not in told]
-    return officers[:1]
-
-
-def _instead(session: Session, ticket: Ticket) -> Sequence[Person]:
-    return (
-        _at(session, ticket.agency_key, Post.HEAD.value)
-        or _office(session, Post.COORDINATOR)
-        or _office(session, Post.SUPERVISOR)
-        or _offices(session)
-    )
-
-
-def _at(session: Session, agency_key: str, post: str) -> Sequence[Person]:
-    return session.scalars(
-        select(Person)
-        .where(Person.agency_key == agency_key, Person.post == post, Person.active)
-        .order_by(Person.duty_order, Person.key)
-    ).all()
-
-
-def _office(session: Session, post: Post) -> Sequence[Person]:
-    return session.scalars(
-        select(Person)
-        .where(Person.agency_key.is_(None), Person.post == post.value, Person.active)
-        .order_by(Person.key)
-    ).all()
-
-
-def _offices(session: Session) -> Sequence[Person]:
-    return session.scalars(
-        select(Person).where(Person.agency_key.is_(None), Person.active).order_by(Person.key)
-    ).all()
-
-
-def responsible(session: Session) -> Sequence[Person]:
+def responsible(session: Session) -> list[Person]:
     """Who answers for the hotline itself; whoever holds an office where nobody does."""
-    known = [*_office(session, Post.COORDINATOR), *_office(session, Post.SUPERVISOR)]
-    return known or _offices(session)
+    return Directory(session, ()).responsible()
 
 
-def _told(session: Session, ticket: Ticket) -> set[str | None]:
-    """Who has had a notice about this ticket already."""
-    return set(session.scalars(select(Notice.person_key).where(Notice.ticket_id == ticket.id)))
+class Directory:
+    """The active people who matter for some tickets, and who of them was told; asked once.
+
+    A step never goes to nobody: where an agency has nobody at a post, its head is meant, and
+    without a head the coordinator, then the supervisor, then whoever holds an office.
+    """
+
+    def __init__(self, session: Session, tickets: Sequence[Ticket]) -> None:
+        self._people: dict[tuple[str | None, str], list[Person]] = defaultdict(list)
+        for person in _active(session, {ticket.agency_key for ticket in tickets}):
+            self._people[person.agency_key, person.post].append(person)
+        self._told = _told(session, [ticket.id for ticket in tickets])
+
+    def people_for(self, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
+        """The people behind these posts for this ticket, each once."""
+        found: dict[str, Person] = {}
+        for post in posts:
+            for person in self._holders(ticket, post) or self._instead(ticket.agency_key):
+                found.setdefault(person.key, person)
+        return list(found.values())
+
+    def responsible(self) -> list[Person]:
+        """Coordinator and supervisor, or whoever holds an office of the regency."""
+        known = [*self._office(Post.COORDINATOR), *self._office(Post.SUPERVISOR)]
+        return known or self._offices()
+
+    def tell(self, ticket: Ticket, people: Iterable[Person]) -> None:
+        """From now on these count as told about the ticket."""
+        self._told[ticket.id].update(person.key for person in people)
+
+    def _holders(self, ticket: Ticket, post: Post) -> list[Person]:
+        if post not in AGENCY_POSTS:
+            return self._office(post)
+        if post in (Post.SECRETARY, Post.HEAD):
+            return self._people[ticket.agency_key, post.value]
+        officers = self._people[ticket.agency_key, "officer"]
+        if post is Post.TEAM:
+            return officers
+        if post is Post.NEXT:
+            officers = [p for p in officers if p.key not in self._told[ticket.id]]
+        return officers[:1]
+
+    def _instead(self, agency_key: str) -> list[Person]:
+        return (
+            self._people[agency_key, Post.HEAD.value]
+            or self._office(Post.COORDINATOR)
+            or self._office(Post.SUPERVISOR)
+            or self._offices()
+        )
+
+    def _office(self, post: Post) -> list[Person]:
+        return self._people[None, post.value]
+
+    def _offices(self) -> list[Person]:
+        held = (people for (agency, _), people in self._people.items() if agency is None)
+        return sorted((p for people in held for p in people), key=lambda person: person.key)
+
+
+def _active(session: Session, agency_keys: Collection[str]) -> Sequence[Person]:
+    mine = or_(Person.agency_key.is_(None), Person.agency_key.in_(agency_keys))
+    return session.scalars(
+        select(Person).where(Person.active, mine).order_by(Person.duty_order, Person.key)
+    ).all()
+
+
+def _told(session: Session, ticket_ids: Collection[int]) -> dict[int, set[str | None]]:
+    """Who has had a notice about each of these tickets already."""
+    told: dict[int, set[str | None]] = defaultdict(set)
+    rows = select(Notice.ticket_id, Notice.person_key).where(Notice.ticket_id.in_(ticket_ids))
+    for ticket_id, person_key in session.execute(rows):
+        told[ticket_id or 0].add(person_key)
+    return told
 
 
 def addresses(person: Person | None, reporter: Complaint | None) -> dict[str, str | None]:

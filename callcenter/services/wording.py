@@ -61,6 +61,23 @@ def of_wake(ticket: Ticket, rules: Rules) -> Words:
     return Words(f"Masa tunggu berakhir: {what}", _joined(complaint, lines))
 
 
+def of_clock(jumped: timedelta) -> Words:
+    """The machine's time has jumped, and what follows from it."""
+    way = "maju" if jumped > timedelta(0) else "mundur"
+    lines = [
+        f"Jam server melompat {way} {span(abs(jumped))}.",
+        "Pengingat dan eskalasi otomatis ditahan, supaya tidak ada instansi yang dianggap "
+        "terlambat karena jam yang salah.",
+        "Betulkan jam server. Kalau jamnya sekarang benar, jalankan: aduan24 time trust",
+    ]
+    return Words("Jam server diragukan", "\n".join(lines))
+
+
+def of_clock_trusted() -> Words:
+    """The time is right again."""
+    return Words("Jam server benar", "Pengingat dan eskalasi otomatis berjalan lagi.")
+
+
 def _title(step: Step, ticket: Ticket) -> str:
     if step.missed:
         return "TERLAMBAT"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Enum, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import Enum, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.domain import call_back
@@ -53,17 +53,19 @@ class LineSwitch(Base):
 
 
 class Alarm(Base):
-    """Something is wrong with the machine that the line runs on.
+    """Something is wrong with the machine or the watch that is kept, and must not stay silent.
 
-    `open_kind` is the kind until the end, then None: its unique key makes a second standing alarm
-    of a kind impossible.
+    `open_kind` is kind and thing until the end, then None: its unique key makes a second standing
+    alarm about the same thing impossible. `words` are what people were told; they name no citizen.
     """
 
     __tablename__ = "alarms"
     id: Mapped[int] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(String(20))  # room
+    kind: Mapped[str] = mapped_column(String(20))  # room, time
+    thing: Mapped[str] = mapped_column(String(80), default="")  # a key, where there are several
     level: Mapped[str] = mapped_column(String(10))
-    open_kind: Mapped[str | None] = mapped_column(String(20), unique=True)
+    open_kind: Mapped[str | None] = mapped_column(String(110), unique=True)
+    words: Mapped[str] = mapped_column(Text, default="")
     since: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -300,9 +300,10 @@ def call_back_counts(session: Session) -> dict[str, int]:
     }
 
 
-def alarms(session: Session) -> Sequence[Alarm]:
-    """Alarms about the machine, the newest first."""
-    return session.scalars(select(Alarm).order_by(Alarm.id.desc()).limit(PAGE)).all()
+def alarms(session: Session, kind: str) -> Sequence[Alarm]:
+    """Alarms of one kind, the newest first."""
+    rows = select(Alarm).where(Alarm.kind == kind)
+    return session.scalars(rows.order_by(Alarm.id.desc()).limit(PAGE)).all()
 
 
 def line_switches(session: Session) -> Sequence[LineSwitch]:
@@ -321,6 +322,7 @@ class Pulse:
     escalations: int
     sending: str
     call_backs: tuple[int, int]
+    alarms: tuple[int, ...]
 
 
 def pulse(session: Session) -> Pulse:
@@ -334,6 +336,7 @@ def pulse(session: Session) -> Pulse:
         escalations=_newest(session, Escalation.id),
         sending=",".join(session.scalars(states)),
         call_backs=(_newest(session, CallBackRequest.id), _newest(session, CallBackTry.id)),
+        alarms=tuple(session.scalars(select(Alarm.id).where(Alarm.open_kind.is_not(None)))),
     )
 
 

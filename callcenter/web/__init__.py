@@ -9,6 +9,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from callcenter.web import (
     access,
+    alarms,
     auth,
     callbacks,
     context,
@@ -44,6 +45,7 @@ _ROOMS = (
     line,
     messages,
     machinery,
+    alarms,
     recordings,
     events,
     health,

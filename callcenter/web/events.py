@@ -55,6 +55,8 @@ def _changes(store: Store, person: SignedIn, ends: datetime, stop: Event) -> Ite
                 and still_valid(db, person.id, person.session_version) is None
             ):
                 break
+        if last is not None and pulse.alarms != last.alarms:
+            yield "event: alarms\ndata: 1\n\n"
         if last is not None and pulse != last:
             yield "event: changed\ndata: 1\n\n"
         elif looks % _CHECK_EVERY == 0:

@@ -107,7 +107,7 @@ def _page(errors: dict[str, str]) -> str:
         modes=list(LineMode),
         rows=queries.line_switches(db),
         room=_room(),
-        alarms=queries.alarms(db),
+        room_alarms=queries.alarms(db, "room"),
         errors=errors,
         form=request.form,
     )

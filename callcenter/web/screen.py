@@ -17,6 +17,7 @@ from callcenter.domain.people import mask_phone
 from callcenter.domain.window import Standing, standing
 from callcenter.store import places
 from callcenter.store.models import Ticket
+from callcenter.web import alarms
 from callcenter.web.context import now, wiring
 from callcenter.web.labels import label
 from ivr.numbers import format_number
@@ -192,6 +193,7 @@ def _helpers() -> dict[str, Any]:
         "step_to": step_to,
         "category_name": _category_name,
         "agency_name": _agency_name,
+        "alarms": alarms.on_page,
     }
 
 

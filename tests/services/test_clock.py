@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from callcenter.clock import Duty, Turns, duties
 from callcenter.domain.complaint import ComplaintState, Outcome
 from callcenter.domain.ticket import TicketState
+from callcenter.domain.timekeeping import MOST_DRIFT
 from callcenter.gateways.channel import Arrival
 from callcenter.services.notices import LEASE
 from callcenter.store.models import Notice
@@ -160,6 +161,23 @@ def test_the_sweep_leaves_alone_what_is_in_hands_sent_put_off_or_dead(town: Town
     box.posted.clear()
     sweep(T0 + HOUR)
     assert sorted(number for number, _ in box.posted) == [1, 5, 6]
+
+
+def test_what_a_wrong_clock_stamped_with_the_future_is_not_waited_for(town: Town) -> None:
+    """Written, put off or taken while the time was a day ahead: today it is due all the same."""
+    for _ in range(3):
+        town.sent(T0 + DAY)
+    with town.store.write() as db:
+        db.get_one(Notice, 2).not_before = T0 + DAY + HOUR
+        taken = db.get_one(Notice, 3)
+        taken.state, taken.claimed_at, taken.created_at = "sending", T0 + DAY, T0
+    box = Letterbox()
+    sweep = _duties(town, box)["sweep"]
+    sweep(T0)
+    assert sorted(number for number, _ in box.posted) == [1, 2, 3]
+    box.posted.clear()
+    sweep(T0 + DAY - MOST_DRIFT)  # from here on it may as well have been another machine's clock
+    assert sorted(number for number, _ in box.posted) == []
 
 
 def test_the_provider_is_asked_about_what_was_sent(town: Town, mail: Mail) -> None:

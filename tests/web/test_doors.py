@@ -51,6 +51,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "silence.lift": ("POST", "/silent/1/prank/lift", DESK),
     "line.page": ("GET", "/line", {ADMIN}),
     "line.switch": ("POST", "/line", {ADMIN}),
+    "alarms.standing": ("GET", "/alarms", EVERYONE),
     "messages.index": ("GET", "/messages", {SUPERVISOR, ADMIN}),
     "messages.resend": ("POST", "/messages/1/resend", {SUPERVISOR, ADMIN}),
     "prompts.index": ("GET", "/prompts", {ADMIN}),
