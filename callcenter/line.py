@@ -60,6 +60,7 @@ class _Line:
         )
         self._sweeper = Sweeper(filing, config.line.node, _longest_call_s(config))
         self._pbx = wiring.pbx() if config.line.enabled else None
+        self._dialler = wiring.dialler() if config.line.enabled else None
         self._server: LineServer | None = None
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="filing", daemon=True)
@@ -73,6 +74,8 @@ class _Line:
         if self._pbx:
             self._pbx.on_hangup(lambda _: self._wake.set())
             self._pbx.start()
+        if self._dialler:
+            self._dialler.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -80,6 +83,8 @@ class _Line:
         self._over.set()
         if self._server:
             self._server.stop(_DRAIN_S)
+        if self._dialler:
+            self._dialler.stop()
         if self._pbx:
             self._pbx.stop()
         self._wake.set()

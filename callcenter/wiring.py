@@ -18,11 +18,13 @@ from sqlalchemy.orm import Session
 from callcenter import inquiries
 from callcenter.config import Config, Secrets
 from callcenter.config.schema import Agency
+from callcenter.dialler import Dialler, Ways
 from callcenter.domain.complaint import Urgency
 from callcenter.gateways import asterisk
 from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.channel import Channel, Enclosure
+from callcenter.gateways.dialling import Dialling
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
@@ -188,6 +190,7 @@ class Wiring:
                 for user, secret in self.secrets.operator_secrets.items()
             ),
             operator_strategy=_STRATEGIES[line.operators_ring],
+            calls_out=_calls_out(config),
         )
 
     @property
@@ -282,6 +285,35 @@ class Wiring:
         """A connection to the exchange's manager; the caller starts and stops it."""
         settings = self.asterisk_settings
         return Pbx(port=settings.ami_port, user=settings.ami_user, secret=settings.ami_secret)
+
+    def dialler(self) -> Dialler | None:
+        """What places the line's own calls; the caller starts and stops it. None: nobody does."""
+        line, settings = self.config.line, self.asterisk_settings
+        if line.calls_out is None:
+            return None
+        exchange = Dialling(
+            port=settings.ami_port,
+            user=settings.dialler_user,
+            secret=settings.ami_secret,
+            plus=line.calls_out.dial_as == "plus",
+            ring_s=max(line.calls_out.ring_seconds, line.calls_out.operator_seconds),
+        )
+        ways = Ways(
+            self.store,
+            self.spool,
+            line.node,
+            self.config.no_call_backs,
+            most=line.calls_out.at_once,
+            backs=bool(line.operators),
+        )
+        return Dialler(ways, exchange)
+
+
+def _calls_out(config: Config) -> asterisk.CallsOut | None:
+    told = config.line.calls_out
+    if told is None:
+        return None
+    return asterisk.CallsOut(told.dial_as == "plus", told.ring_seconds, told.operator_seconds)
 
 
 def _utc_offset(config: Config) -> int:

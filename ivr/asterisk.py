@@ -29,6 +29,7 @@ from ivr.waiting import WaitingRoom
 log = logging.getLogger("aduan24.line")
 
 _DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
+OUT = "out"  # the script's name, where the line has placed the call itself
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
 _ASKING = 8  # inquiries at once: a database that hangs holds up these and no recording
 _MEASURING = 2
@@ -36,6 +37,22 @@ _MEASURING = 2
 
 #: The prompts of every language, as they are when a call begins.
 Books = Callable[[], Mapping[str, PromptBook]]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a call is about that the line has placed itself.
+
+    `clips`: sounds of other calls that it may play, by their kind.
+    """
+
+    menu: Menu
+    inquiry: Inquiry = nobody_asks
+    clips: Mapping[str, Path] = field(default_factory=dict)
+
+
+def _no_errand(_call_id: str) -> None:
+    return None
 
 
 def _nobody(_caller: str) -> Inquiry:
@@ -55,12 +72,13 @@ class LineSettings:
     """What the line needs to know. Folders must be absolute and reachable by Asterisk too.
 
     `max_call_s` ends a call that has gone on for too long at its next step; conversations do not
-    count. What the application knows comes through three ports, each of which may raise anything:
+    count. What the application knows comes through four ports, each of which may raise anything:
 
     - `inquiry`: the caller's number as the exchange shows it (empty: hidden) -> what looks a
       complaint up for this caller;
     - `pin`: a public number -> its four digits, or none;
-    - `mode`: the caller's number -> a key of `ivr.menu.ENTRIES`.
+    - `mode`: the caller's number -> a key of `ivr.menu.ENTRIES`;
+    - `errand`: the id of a call that the line has placed itself -> what it is about.
     """
 
     spool: Path
@@ -76,6 +94,7 @@ class LineSettings:
     inquiry: Callable[[str], Inquiry] = _nobody
     pin: Callable[[str], str] = _no_pin
     mode: Callable[[str], str] = _normal
+    errand: Callable[[str], Errand | None] = _no_errand
 
 
 class LineServer:
@@ -108,8 +127,9 @@ class LineServer:
         if not is_call_id(call_id):
             log.error("a call whose id is not ours: the fallback takes it")
             return
+        out = channel.environment.get("agi_network_script") == OUT
         try:
-            await self._conduct(channel, call_id)
+            await (self._run_errand if out else self._conduct)(channel, call_id)
         except CallerGone:
             log.info("call %s: hung up", call_id)
         except AgiFault as error:
@@ -134,6 +154,24 @@ class LineServer:
         if finish.outcome in _DONE:
             await channel.set("ADUAN_DONE", 1)
 
+    async def _run_errand(self, channel: Channel, call_id: str) -> None:
+        """A call that the line has placed: the dialplan opened its sidecar, and ends it."""
+        await channel.allow(_INQUIRY_S)
+        errand = await self._desk.run(self._settings.errand, call_id)
+        if errand is None:
+            log.error("call %s: placed by nobody that is known", call_id)
+            return
+        opening, sidecar = _Opening(self._settings, channel, call_id), Log(self._spool, call_id)
+        books = await self._files.run(self._books)
+        language = self._settings.language
+        place = Place(
+            *(call_id, self._spool, books, language, self._waiting, self._files), errand.clips
+        )
+        line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
+        call = conducting(sidecar, errand.menu, Started(None), books[language].version(CONSENT))
+        finish = await conduct(call, line, self._inquirer(opening, errand.inquiry))
+        log.info("call %s: %s", call_id, finish.outcome)
+
     def _opened(
         self, sidecar: Log, opening: _Opening, number: str, ordinal: int | None
     ) -> tuple[Started, Mapping[str, PromptBook]]:
@@ -144,13 +182,13 @@ class LineServer:
         sidecar.write("mode", "app")
         return opening.started(number, ordinal), self._books()
 
-    def _inquirer(self, opening: _Opening) -> Inquirer:
+    def _inquirer(self, opening: _Opening, inquiry: Inquiry | None = None) -> Inquirer:
         """What asks the desk; the caller is not left waiting for a database that hangs."""
 
         async def inquire(lookup: Lookup) -> Event:
             await opening.channel.allow(_INQUIRY_S)
             try:
-                asked = self._desk.run(ask, opening.inquiry, lookup)
+                asked = self._desk.run(ask, inquiry or opening.inquiry, lookup)
                 return await asyncio.wait_for(asked, _INQUIRY_S)
             except TimeoutError:
                 log.error("call %s: an inquiry took too long", opening.call_id)

@@ -93,7 +93,8 @@ def build_officer_menu(limits: Limits = _USUAL) -> Menu:
 
 def build_closing_menu(limits: Limits = _USUAL) -> Menu:
     """To a citizen: is it solved? Note `citizen`: solved or not_solved; without it the call
-    says nothing, and the complaint stays unconfirmed.
+    says nothing, and the complaint stays unconfirmed. Who says that it is not solved may say why
+    (a clip of the kind `reason`).
 
     What it is about is said by its number and kind of complaint alone: somebody else may answer.
     """
@@ -114,7 +115,23 @@ def build_closing_menu(limits: Limits = _USUAL) -> Menu:
         "brief": Relay(Go("closing_menu"), on_failure=Go("closing_menu")),
         "closing_menu": ask,
         "solved": Say(("closing_solved",), Go("goodbye"), on_failure=Go("goodbye")),
-        "not_solved": Say(("closing_not_solved",), Go("goodbye"), on_failure=Go("goodbye")),
+        "not_solved": Say(("closing_not_solved",), Go("ask_reason"), on_failure=Go("ask_reason")),
+        "ask_reason": Say(
+            ("ask_reason",),
+            Go("record_reason"),
+            interruptible=False,
+            note="consent",
+            on_failure=Go("goodbye"),
+        ),
+        "record_reason": Take(
+            "reason",
+            limits.complaint_s,
+            limits.complaint_silence_s,
+            limits.speech_s,
+            spoken=Go("goodbye"),
+            silent=Go("goodbye"),
+            on_failure=Go("goodbye"),
+        ),
         "unconfirmed": Say(("closing_unconfirmed",), Go("goodbye"), on_failure=Go("goodbye")),
         **_ENDS,
     }

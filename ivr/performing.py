@@ -11,7 +11,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivr.agi import AgiFault, CallerGone, Channel, Recording
@@ -59,7 +59,8 @@ _LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is sh
 class Place:
     """Where a call is performed: its id, its files, what the line can say and to whom.
 
-    `files` reads and measures what was recorded, aside from the loop.
+    `files` reads and measures what was recorded, aside from the loop. `clips`: sounds of other
+    calls that may be played, by kind.
     """
 
     call_id: str
@@ -68,6 +69,7 @@ class Place:
     language: str
     waiting: WaitingRoom
     files: Aside
+    clips: Mapping[str, Path] = field(default_factory=dict)
 
 
 class AsteriskLine:
@@ -149,7 +151,7 @@ class AsteriskLine:
         return Played() if (all(heard) if whole else any(heard)) else Failed("nothing was heard")
 
     async def _listen(self, clip: Clip) -> Event:
-        path = self._clip_path(clip)
+        path = self._place.clips.get(clip.kind) or self._clip_path(clip)
         try:
             seconds = duration(path)
         except (NotAWave, OSError) as error:

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote
 
 from ivr.numbers import is_valid
 
-KINDS = ("complaint", "name", "village", "talk", "report")
+KINDS = ("complaint", "name", "village", "talk", "report", "reason")
 FALLBACK_TAKE = 9
 _CALL_ID = r"[A-Za-z0-9]{1,32}-[0-9]{1,12}\.[0-9]{1,12}"
 _CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)

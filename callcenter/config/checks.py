@@ -26,6 +26,7 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _channel_mistakes(config)
     if config.storage.low_below_mb < config.storage.stop_below_mb:
         yield "storage.low_below_mb: must not be less than storage.stop_below_mb; raise it"
+    yield from _calls_out_mistakes(config)
     if config.line.call_back_from >= config.line.call_back_to:
         yield "line.call_back_to: must be later in the day than line.call_back_from"
     try:
@@ -105,7 +106,8 @@ def _port_mistakes(config: Config) -> Iterator[str]:
 
 def _rtp_ports(line: Line) -> int:
     """RTP and RTCP for each caller, and as many for whom the caller talks to."""
-    return line.max_calls * (4 if line.emergency or line.operators else 2)
+    ours = 4 * line.calls_out.at_once if line.calls_out else 0
+    return line.max_calls * (4 if line.emergency or line.operators else 2) + ours
 
 
 def _people_mistakes(config: Config) -> Iterator[str]:
@@ -120,6 +122,11 @@ def _people_mistakes(config: Config) -> Iterator[str]:
             "line.emergency.destination: a number needs line.trunk to dial it; add the trunk or "
             "write sip:user@host"
         )
+
+
+def _calls_out_mistakes(config: Config) -> Iterator[str]:
+    if config.line.calls_out and not config.line.trunk:
+        yield "line.calls_out: needs line.trunk to dial through; add the trunk or take it out"
 
 
 def _channel_mistakes(config: Config) -> Iterator[str]:

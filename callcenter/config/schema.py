@@ -166,6 +166,21 @@ class Status(Section):
     wrong_a_day: int = Field(default=60, ge=1, le=5000)
 
 
+class CallsOut(Section):
+    """Calls that the line places itself, through the trunk: call-backs, to officers, to citizens.
+
+    `dial_as`: how the carrier wants numbers; `ring_seconds`: of a person's telephone;
+    `operator_seconds`: of an operator's; `closing_tries`: how often a citizen is called to ask
+    whether it is solved, 0: never.
+    """
+
+    dial_as: Literal["national", "plus"] = "national"
+    at_once: int = Field(default=4, ge=1, le=100)
+    ring_seconds: int = Field(default=40, ge=10, le=120)
+    operator_seconds: int = Field(default=25, ge=10, le=120)
+    closing_tries: int = Field(default=0, ge=0, le=10)
+
+
 class TwilioCalls(Section):
     """Calls that come in through Twilio, with the account of notices.twilio.
 
@@ -208,6 +223,7 @@ class Line(Section):
     emergency: Emergency | None = None
     operators: tuple[Operator, ...] = ()
     operators_ring: Literal["all", "least_recent"] = "all"
+    calls_out: CallsOut | None = None
     twilio: TwilioCalls | None = None
 
 

@@ -34,6 +34,7 @@ class Outcome(StrEnum):
     TALKED = "talked"
     NO_ANSWER = "no_answer"
     BUSY = "busy"
+    FAILED = "failed"  # the number does not exist, or the carrier does not connect
     GAVE_UP = "gave_up"  # whoever called says that there is no use in going on
 
 

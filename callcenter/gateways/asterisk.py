@@ -62,6 +62,18 @@ class Trunk:
 
 
 @dataclass(frozen=True)
+class CallsOut:
+    """The line places calls through the trunk: `plus` dials +62812..., else 0812...
+
+    A person's telephone rings for `ring_seconds`, an operator's for `operator_seconds`.
+    """
+
+    plus: bool = False
+    ring_seconds: int = 40
+    operator_seconds: int = 25
+
+
+@dataclass(frozen=True)
 class Operator:
     """A SIP account whose telephone registers here and rings for callers."""
 
@@ -105,6 +117,7 @@ class AsteriskSettings:
     emergency: str = ""
     operators: tuple[Operator, ...] = ()
     operator_strategy: str = "ringall"
+    calls_out: CallsOut | None = None
 
     @property
     def etc(self) -> Path:
@@ -115,6 +128,11 @@ class AsteriskSettings:
     def connects(self) -> bool:
         """Whether a caller can talk to somebody."""
         return bool(self.emergency or self.operators)
+
+    @property
+    def dialler_user(self) -> str:
+        """Who tells the manager to place calls."""
+        return f"{self.ami_user}-dialler"
 
     @property
     def emergency_uri(self) -> str:
@@ -192,6 +210,8 @@ def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         if not _is_network(network):
             yield f"sip_allow: {network!r} must be an IPv4 address or network"
     trunk = settings.trunk
+    if settings.calls_out:
+        yield from _calls_out_mistakes(settings.calls_out, trunk)
     if trunk is None:
         return
     if not _HOST.fullmatch(trunk.host):
@@ -202,6 +222,15 @@ def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         yield "trunk.secret: must be printable characters without space, quote, ; and \\"
     if type(trunk.port) is not int or not 1 <= trunk.port <= 65535:
         yield f"trunk.port: {trunk.port!r} must be a whole number from 1 to 65535"
+
+
+def _calls_out_mistakes(calls_out: CallsOut, trunk: Trunk | None) -> Iterator[str]:
+    if trunk is None:
+        yield "calls_out: needs a trunk to dial through"
+    for name in ("ring_seconds", "operator_seconds"):
+        value = getattr(calls_out, name)
+        if type(value) is not int or not 1 <= value <= 120:
+            yield f"calls_out.{name}: {value!r} must be a whole number from 1 to 120"
 
 
 def _people_mistakes(settings: AsteriskSettings) -> Iterator[str]:
@@ -270,7 +299,7 @@ def render(settings: AsteriskSettings, parts: Parts) -> None:
     _make_folders(settings)
     for name, text in texts.items():
         _write(settings.etc / name, text)
-    if settings.connects:
+    if settings.connects or settings.calls_out:
         write_music(settings.state / "music" / "waiting.wav")
 
 
@@ -353,6 +382,7 @@ def control(settings: AsteriskSettings, parts: Parts, order: str) -> list[str]:
 
 __all__ = [
     "AsteriskSettings",
+    "CallsOut",
     "Operator",
     "SettingsError",
     "Trunk",

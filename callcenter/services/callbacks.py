@@ -158,6 +158,12 @@ def claim(session: Session, now: datetime, *, by: str, forbidden: Night) -> Clai
     return None if entry is None else _taken(session, entry.id, _is_due(now), by=by, now=now)
 
 
+def take(session: Session, call_back_id: int, *, by: str, now: datetime) -> Claim | None:
+    """Take this very person, due or not; None when the entry is closed or in other hands."""
+    at_hand = or_(CallBack.state == State.WAITING, _is_due(now))
+    return _taken(session, call_back_id, at_hand, by=by, now=now)
+
+
 def _is_due(now: datetime) -> ColumnElement[bool]:
     return or_(
         and_(CallBack.state == State.WAITING, CallBack.next_at <= now),
@@ -189,14 +195,39 @@ def settle(
     session: Session, held: Claim, outcome: Outcome, *, now: datetime, forbidden: Night
 ) -> bool:
     """Write down what came of the try; False when somebody else has the entry by now."""
-    tried = session.scalar(
+    tried = _try_of(session, held)
+    if tried is not None and tried.finished_at is None:
+        tried.finished_at, tried.outcome = now, outcome
+    entry = _entry_of(session, held)
+    if entry is None:
+        return False
+    _follow(entry, outcome, now, forbidden)
+    session.flush()
+    return True
+
+
+def put_back(session: Session, held: Claim, *, again: datetime, now: datetime) -> None:
+    """Nobody was called: no operator was free. The try counts for nothing; asked for at `again`."""
+    tried = _try_of(session, held)
+    if tried is not None and tried.finished_at is None:
+        session.delete(tried)
+    entry = _entry_of(session, held)
+    if entry is not None:
+        entry.state, entry.next_at, entry.claimed_at = State.WAITING, max(again, now), None
+    session.flush()
+
+
+def _try_of(session: Session, held: Claim) -> CallBackTry | None:
+    return session.scalar(
         select(CallBackTry).where(
             CallBackTry.call_back_id == held.call_back_id, CallBackTry.fence == held.fence
         )
     )
-    if tried is not None and tried.finished_at is None:
-        tried.finished_at, tried.outcome = now, outcome
-    entry = session.scalar(
+
+
+def _entry_of(session: Session, held: Claim) -> CallBack | None:
+    """The entry, locked, if it is in these hands still."""
+    return session.scalar(
         select(CallBack)
         .where(
             CallBack.id == held.call_back_id,
@@ -205,11 +236,6 @@ def settle(
         )
         .with_for_update()
     )
-    if entry is None:
-        return False
-    _follow(entry, outcome, now, forbidden)
-    session.flush()
-    return True
 
 
 def called(
@@ -228,8 +254,7 @@ def called(
     entry = session.get(CallBack, call_back_id)
     if entry is None:
         raise NotFound("Permintaan telepon balik ini tidak ada.")
-    at_hand = or_(CallBack.state == State.WAITING, _is_due(now))
-    held = _taken(session, call_back_id, at_hand, by=actor, now=now)
+    held = take(session, call_back_id, by=actor, now=now)
     if held is None:
         raise Refused("state", "Permintaan ini sudah selesai, atau sedang ditelepon.")
     settle(session, held, outcome, now=now, forbidden=forbidden)

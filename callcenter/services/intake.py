@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
+from callcenter.domain.out_call import MODE, is_ours
 from callcenter.services import callbacks, history, numbers, phones, silence
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
@@ -74,8 +75,9 @@ def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below
             call.recordings.append(_recording(clip))
     call.speech_seconds = sum(r.speech_seconds for r in call.recordings)
     spoke = call.speech_seconds >= silent_below
-    call.silent = not spoke and not silence.engaged(call.path)
-    if spoke and call.complaint is None:
+    ours = is_ours(heard.mode)
+    call.silent = not (spoke or ours or silence.engaged(call.path))
+    if spoke and call.complaint is None and heard.mode != MODE:
         _file_complaint(session, call, heard, now)
     session.flush()
     callbacks.call_ended(session, call, now=now)

@@ -433,4 +433,7 @@ class Heartbeat(Base):
 
 
 # Whoever sees these tables sees the line's too: migrations compare all of them.
-from callcenter.store import line_models  # noqa: E402, F401 (it needs the classes above)
+from callcenter.store import (  # noqa: E402 (they need the classes above)
+    line_models,  # noqa: F401
+    outgoing_models,  # noqa: F401
+)

@@ -192,6 +192,7 @@ CALL_BACKS: dict[str, LazyString] = {
     "given_up": _l("Tidak terjangkau"),
     "no_answer": _l("Tidak dijawab"),
     "busy": _l("Sibuk"),
+    "failed": _l("Tidak tersambung"),
     "gave_up": _l("Dihentikan"),
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from callcenter.gateways.asterisk import (
     AsteriskSettings,
+    CallsOut,
     Operator,
     SettingsError,
     Trunk,
@@ -31,6 +32,10 @@ def bare(tmp_path: Path) -> AsteriskSettings:
         *("pbx1", tmp_path / "state", tmp_path / "spool", tmp_path / "prompts"),
         *(tmp_path / "numbers", "ami-secret"),
     )
+
+
+#: Where the ends of our own calls are noted: `aduan-ended` leads there.
+OVER = {"aduan-out-over", "aduan-out-ended", "aduan-unanswered"}
 
 
 def rendered(settings: AsteriskSettings) -> dict[str, str]:
@@ -71,9 +76,9 @@ def test_a_caller_may_hang_up_anywhere_and_the_call_ends_in_its_sidecar(
 ) -> None:
     """Between two priorities Asterisk looks for h in the context it is in, and nowhere else."""
     full = replace(bare, emergency=DESK, operators=OPERATORS)
-    for settings in (bare, full):
+    for settings in (bare, full, replace(full, trunk=TRUNK, calls_out=CallsOut())):
         found = contexts(rendered(settings)["extensions.conf"])
-        callers = set(found) - {"general", "globals", "aduan-nowhere", "aduan-ended"}
+        callers = set(found) - {"general", "globals", "aduan-nowhere", "aduan-ended"} - OVER
         ends = {name for name in callers if "include => aduan-ended\n" in found[name]} | {
             "aduan-inbound"
         }
@@ -119,6 +124,50 @@ def test_a_number_is_dialled_through_the_trunk(bare: AsteriskSettings) -> None:
     assert "Dial(PJSIP/112@trunk,${ARG2},dgm(aduan))" in texts["extensions.conf"]
 
 
+def test_no_call_that_comes_in_reaches_what_dials_a_number(bare: AsteriskSettings) -> None:
+    full = replace(bare, emergency=DESK, operators=OPERATORS, trunk=TRUNK, calls_out=CallsOut())
+    texts = rendered(full)
+    found = contexts(texts["extensions.conf"])
+    outward = {name for name, text in found.items() if re.search(r"\b(Dial|Queue)\(", text)}
+    assert outward - {"aduan-emergency", "aduan-operators"} == {
+        *("aduan-dial", "aduan-ring", "aduan-call-back")
+    }
+    ways_in = set(re.findall(r"^context = (\S+)$", texts["pjsip.conf"], re.MULTILINE))
+    assert ways_in == {"aduan-inbound", "aduan-nowhere"}
+    for way_in in ways_in:
+        assert not reachable(found, way_in) & outward
+
+
+@pytest.mark.parametrize(("plus", "digits"), [(False, "0Z"), (True, "62Z")])
+def test_what_dials_takes_the_digits_of_indonesian_numbers_alone(
+    bare: AsteriskSettings, plus: bool, digits: str
+) -> None:
+    settings = replace(bare, operators=OPERATORS, trunk=TRUNK, calls_out=CallsOut(plus=plus))
+    found = contexts(rendered(settings)["extensions.conf"])
+    for name in ("aduan-dial", "aduan-call-back"):
+        patterns = set(re.findall(r"^exten => _(\S+?),", found[name], re.MULTILINE))
+        assert patterns == {digits + "X" * tail for tail in range(6, 13)}
+        [dialled] = re.findall(r"Dial\((.*?),", found[name])
+        assert dialled == f"PJSIP/{'+' if plus else ''}${{ADUAN_DIGITS}}@trunk"
+        assert found[name].count("Set(ADUAN_DIGITS=${EXTEN})") == 7
+
+
+def test_the_right_to_place_calls_is_an_account_of_its_own(bare: AsteriskSettings) -> None:
+    plain = rendered(bare)["manager.conf"]
+    assert "originate," not in plain
+    more = rendered(replace(bare, trunk=TRUNK, calls_out=CallsOut()))["manager.conf"]
+    users = dict(re.findall(r"^\[(\S+)\]\n.*?^write = (\S+)$", more, re.MULTILINE | re.DOTALL))
+    assert users == {"general": "reporting"} | {"aduan24-dialler": "originate,reporting"}
+    loaded = _loaded(replace(bare, trunk=TRUNK, calls_out=CallsOut()))
+    assert not loaded & {
+        "app_system",
+        "app_originate",
+        "app_externalivr",
+        "func_shell",
+        "app_mysql",
+    }
+
+
 MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("emergency", {"emergency": "112"}),
     ("emergency", {"emergency": "sip:desk@host\ncontext = aduan-inbound", "trunk": TRUNK}),
@@ -135,6 +184,8 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("operator_strategy", {"operator_strategy": "ringall\nmember = x"}),
     ("max_calls_per_caller", {"max_calls_per_caller": 0}),
     ("talk_seconds", {"talk_seconds": 10}),
+    ("calls_out", {"calls_out": CallsOut()}),
+    ("calls_out.ring_seconds", {"trunk": TRUNK, "calls_out": CallsOut(ring_seconds=0)}),
 ]
 
 

@@ -736,29 +736,36 @@ def test_who_does_not_know_the_pin_hears_nothing_of_the_citizen() -> None:
     assert not [line for line in lines if line.startswith(("listen", "record", "ask"))]
 
 
-@pytest.mark.parametrize(("key", "answer"), [("1", "solved"), ("2", "not_solved")])
-def test_a_citizen_says_whether_it_is_solved(key: str, answer: str) -> None:
-    events: list[Event] = [
-        Started(),
-        Played(),
-        Found(("brief",)),
-        Played(),
-        Pressed(key),
-        Played(),
-        Played(),
-    ]
+ASKED_WHETHER_SOLVED: list[Event] = [Started(), Played(), Found(("brief",)), Played()]
+
+
+def test_a_citizen_says_that_it_is_solved() -> None:
+    events = [*ASKED_WHETHER_SOLVED, Pressed("1"), Played(), Played()]
     assert performed(events, CLOSING) == text(
-        f"""
+        """
         play closing_greeting
         lookup - -
         play brief
         ask closing_menu [12] 5s
-        note citizen={answer}
-        play closing_{answer}
+        note citizen=solved
+        play closing_solved
         play goodbye
         finish served None
         """
     )
+
+
+def test_a_citizen_says_that_it_is_not_solved_and_why() -> None:
+    reason = Recorded(Clip("reason", 1), 5.0, 4.0, "silence")
+    events = [*ASKED_WHETHER_SOLVED, Pressed("2"), Played(), Played(), reason, Played()]
+    lines = performed(events, CLOSING)
+    assert lines[4:8] == [
+        "note citizen=not_solved",
+        "play closing_not_solved",
+        "play ask_reason !",
+        "note consent=ask_reason",
+    ]
+    assert lines[-2:] == ["play goodbye", "finish served None"]
 
 
 def test_a_citizen_who_says_nothing_leaves_it_unconfirmed() -> None:
