@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from callcenter.domain.window import Night
 from callcenter.gateways.dialling import Dialling, Order
 from callcenter.gateways.pbx import PbxUnavailable
-from callcenter.services import out_calls
+from callcenter.services import closing_calls, out_calls
 from callcenter.services.filing import plain
 from callcenter.services.out_calls import Placing
+from callcenter.services.out_plans import Ground
 from callcenter.store.session import Store
 from ivr.spool import Spool
 
@@ -28,13 +28,13 @@ _EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class Ways:
-    """What the dialler needs to know. `forbidden`: the hours in which no citizen is called;
-    `most`: calls at once; `backs`: whether there are operators who call back."""
+    """What the dialler needs to know. `most`: calls at once; `backs`: whether there are operators
+    who call back."""
 
     store: Store
     spool: Spool
     node: str
-    forbidden: Night
+    ground: Ground
     most: int
     backs: bool
 
@@ -77,7 +77,8 @@ class Dialler:
         """One round. Raises what the database or the exchange raises."""
         ways = self._ways
         with ways.store.write() as session:
-            out_calls.finish_filed(session, now=self._clock(), forbidden=ways.forbidden)
+            out_calls.finish_filed(session, now=self._clock(), ground=ways.ground)
+            closing_calls.plan_due(session, now=self._clock(), ground=ways.ground)
         self._settle_doubts()
         if ways.backs:
             self._call_back()
@@ -88,7 +89,11 @@ class Dialler:
         ways = self._ways
         with ways.store.write() as session:
             return out_calls.next_to_place(
-                session, self._clock(), node=ways.node, most=ways.most, forbidden=ways.forbidden
+                session,
+                self._clock(),
+                node=ways.node,
+                most=ways.most,
+                forbidden=ways.ground.forbidden,
             )
 
     def _place(self, placing: Placing) -> None:
@@ -114,7 +119,7 @@ class Dialler:
                     out_call_id,
                     known=known,
                     now=self._clock(),
-                    forbidden=ways.forbidden,
+                    ground=ways.ground,
                 )
             if placing is not None:
                 self._place(placing)
@@ -123,8 +128,8 @@ class Dialler:
         """One citizen at a time, while an operator is free and no caller waits."""
         ways, now = self._ways, self._clock()
         with ways.store.read() as session:
-            due = out_calls.somebody_due(session, now, ways.forbidden)
+            due = out_calls.somebody_due(session, now, ways.ground.forbidden)
         if not due or not self._exchange.somebody_free():
             return
         with ways.store.write() as session:
-            out_calls.call_back_next(session, now=now, forbidden=ways.forbidden)
+            out_calls.call_back_next(session, now=now, forbidden=ways.ground.forbidden)

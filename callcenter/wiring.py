@@ -20,6 +20,7 @@ from callcenter.config import Config, Secrets
 from callcenter.config.schema import Agency
 from callcenter.dialler import Dialler, Ways
 from callcenter.domain.complaint import Urgency
+from callcenter.errands import Errands
 from callcenter.gateways import asterisk
 from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
@@ -31,6 +32,7 @@ from callcenter.gateways.screen import Screen
 from callcenter.services import entry, pins, report_paper
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
+from callcenter.services.out_plans import Ground
 from callcenter.services.receipts import ReceiptRules
 from callcenter.services.report_paper import Desk, Letterhead
 from callcenter.services.room import RoomWatch, SpoolRoom
@@ -39,7 +41,7 @@ from callcenter.services.status import InquiryRules
 from callcenter.services.twilio_calls import TwilioLine
 from callcenter.services.twilio_recordings import Import
 from callcenter.store.session import Store, make_engine
-from ivr.asterisk import LineSettings
+from ivr.asterisk import Errand, LineSettings
 from ivr.menu import Limits, build_menu
 from ivr.prompts import PromptBook, Shelf, text_hash, texts
 from ivr.spool import Spool
@@ -224,7 +226,13 @@ class Wiring:
             ),
             pin=self.pin_of,
             mode=lambda caller: self.entry.mode(caller, datetime.now(UTC)),
+            errand=self._errand,
         )
+
+    def _errand(self, call_id: str) -> Errand | None:
+        """What a call that the line has placed is about. May raise anything."""
+        limits, recordings = self.line_settings.limits, self.config.storage.recordings
+        return Errands(self.store, self.books, limits, recordings, self.secret_key).of(call_id)
 
     def books(self) -> Mapping[str, PromptBook]:
         """The prompts of every language as they are now. Raises PromptsMissing."""
@@ -302,7 +310,12 @@ class Wiring:
             self.store,
             self.spool,
             line.node,
-            self.config.no_call_backs,
+            Ground(
+                self.config.no_call_backs,
+                self.rules,
+                self.config.storage.recordings,
+                line.calls_out.closing_tries,
+            ),
             most=line.calls_out.at_once,
             backs=bool(line.operators),
         )

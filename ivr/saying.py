@@ -169,6 +169,11 @@ def closing(complaint: str, category: str | None, sounds: Container[str] = _ALL)
     return (*said, "pause", *_category(category, sounds))
 
 
+def agency(key: str | None, sounds: Container[str] = _ALL) -> Prompts:
+    """Whose it is, where its name is spoken."""
+    return _agency(key, sounds)
+
+
 def _agency(key: str | None, sounds: Container[str]) -> Prompts:
     name = f"agency_{key}"
     return ("handled_by", name) if key and name in sounds else ()

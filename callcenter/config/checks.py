@@ -127,6 +127,13 @@ def _people_mistakes(config: Config) -> Iterator[str]:
 def _calls_out_mistakes(config: Config) -> Iterator[str]:
     if config.line.calls_out and not config.line.trunk:
         yield "line.calls_out: needs line.trunk to dial through; add the trunk or take it out"
+    for name, rungs in (("report", config.ladder.report), ("emergency", config.ladder.emergency)):
+        for rung in rungs:
+            if rung.call and not config.line.calls_out:
+                yield (
+                    f"ladder.{name}.{rung.key}.call: needs line.calls_out; add it, or take the "
+                    "call out of the step"
+                )
 
 
 def _channel_mistakes(config: Config) -> Iterator[str]:

@@ -271,6 +271,7 @@ class Rung(Section):
     clock: Clock = Clock.DISPATCHED
     hold_at_night: bool = False
     missed: bool = False
+    call: bool = False
 
 
 class Ladder(Section):
@@ -387,7 +388,7 @@ class Config(Section):
         rungs = self.ladder.emergency if urgency is Urgency.EMERGENCY else self.ladder.report
         scale = self.window.time_scale
         return tuple(
-            Step(r.key, r.after / scale, r.to, r.until, r.clock, r.hold_at_night, r.missed)
+            Step(r.key, r.after / scale, r.to, r.until, r.clock, r.hold_at_night, r.missed, r.call)
             for r in rungs
         )
 

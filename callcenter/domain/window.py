@@ -33,7 +33,10 @@ class Until(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rung: `after` the clock's start, `to` these posts, unless `until` happened."""
+    """One rung: `after` the clock's start, `to` these posts, unless `until` happened.
+
+    `call`: they are called by telephone as well.
+    """
 
     key: str
     after: timedelta
@@ -42,6 +45,7 @@ class Step:
     clock: Clock = Clock.DISPATCHED
     hold_at_night: bool = False
     missed: bool = False
+    call: bool = False
 
 
 @dataclass(frozen=True, slots=True)

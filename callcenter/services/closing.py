@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, all_reported
 from callcenter.domain.ticket import TicketState
-from callcenter.services import escalation, history
+from callcenter.services import escalation, history, out_plans
 from callcenter.services.batch import one_by_one
 from callcenter.services.desk import hold
 from callcenter.services.errors import Refused
@@ -78,6 +78,7 @@ def close_due(session: Session, *, now: datetime, rules: Rules) -> int:
             Complaint.state == ComplaintState.ANSWERED,
             Complaint.outcome.is_(None),
             Complaint.asked_at <= now - rules.closing_after,
+            ~out_plans.to_be_asked(),
         )
         .order_by(Complaint.id)
         .with_for_update(skip_locked=True, key_share=True)

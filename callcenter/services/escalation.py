@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from callcenter.domain.window import Due, next_step
-from callcenter.services import history, notices, wording
+from callcenter.services import history, notices, out_plans, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.notices import Telling
 from callcenter.services.recipients import Directory
@@ -84,6 +84,8 @@ def _climb(
             _take(session, ticket, due, now=now, actor=actor)
             told = people.people_for(ticket, due.step.to)
             people.tell(ticket, told)
+            if due.step.call:
+                out_plans.call_officers(session, ticket, told, due.step.key, now=now)
             words = wording.of_step(due.step, ticket, now, rules)
             tellings.append(Telling(ticket, told, due.step.key, words))
         _write_down(ticket, due)

@@ -93,6 +93,8 @@ class Filing:
         except (NotAWave, NotInSpool) as error:
             self.put_aside(clip.path, str(error))
             return None
+        if clip.kind == "talk" and not wave.seconds:
+            return None  # nobody answered: the exchange opens the file before anybody is called
         target = place.folder / f"{clip.kind}-{clip.take}.wav"
         sha256 = place.take_in(path, target)
         if sha256 is None:

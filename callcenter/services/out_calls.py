@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 from callcenter.domain import call_back
 from callcenter.domain.out_call import Outcome, Purpose, State, call_uid, may_be_dialled, outcome_of
 from callcenter.domain.window import Night
-from callcenter.services import audit, callbacks
+from callcenter.services import audit, callbacks, closing_calls, officer_calls
 from callcenter.services.callbacks import Claim
 from callcenter.services.errors import NotFound, Refused
+from callcenter.services.out_plans import Ground
 from callcenter.store.line_models import CallBack
 from callcenter.store.models import Call
 from callcenter.store.outgoing_models import OutCall
@@ -167,7 +168,9 @@ def _needless(session: Session, call: OutCall) -> bool:
         entry = session.get(CallBack, call.call_back_id, populate_existing=True)
         mine = (call.fence, call_back.State.CALLING)
         return entry is None or (entry.fence, entry.state) != mine
-    return False
+    if call.purpose is Purpose.OFFICER:
+        return officer_calls.needless(session, call)
+    return closing_calls.needless(session, call)
 
 
 def _placing(session: Session, out_call_id: int) -> Placing:
@@ -207,7 +210,7 @@ def settle_doubt(
     *,
     known: Collection[str],
     now: datetime,
-    forbidden: Night,
+    ground: Ground,
 ) -> Placing | None:
     """What to do about a doubtful call: nothing, or the order to give once more.
 
@@ -224,10 +227,10 @@ def settle_doubt(
         return None
     filed = session.scalar(select(Call).where(Call.call_uid == call.call_uid))
     if filed is not None:
-        ended(session, filed, now=now, forbidden=forbidden)
+        ended(session, filed, now=now, ground=ground)
         return None
     if call.state is State.PLACED or call.orders >= _MOST_ORDERS:
-        _finish(session, call, Outcome.FAILED, now=now, forbidden=forbidden)
+        _finish(session, call, Outcome.FAILED, now=now, ground=ground)
         return None
     call.orders, call.placed_at = call.orders + 1, now
     session.flush()
@@ -242,7 +245,7 @@ def of_call(session: Session, call: Call) -> OutCall | None:
     return session.scalar(select(OutCall).where(OutCall.call_uid == call.call_uid))
 
 
-def finish_filed(session: Session, *, now: datetime, forbidden: Night) -> int:
+def finish_filed(session: Session, *, now: datetime, ground: Ground) -> int:
     """Write down what came of our calls that are filed by now; how many. Twice is harmless."""
     filed = session.scalars(
         select(Call)
@@ -251,11 +254,11 @@ def finish_filed(session: Session, *, now: datetime, forbidden: Night) -> int:
         .order_by(Call.id)
     ).all()
     for call in filed:
-        ended(session, call, now=now, forbidden=forbidden)
+        ended(session, call, now=now, ground=ground)
     return len(filed)
 
 
-def ended(session: Session, call: Call, *, now: datetime, forbidden: Night) -> bool:
+def ended(session: Session, call: Call, *, now: datetime, ground: Ground) -> bool:
     """A filed call that the line has placed itself: write down what came of it, and go on.
 
     Whether it is one. Harmless to repeat: an ended call is left alone.
@@ -265,19 +268,36 @@ def ended(session: Session, call: Call, *, now: datetime, forbidden: Night) -> b
         return False
     if out.state is not State.ENDED:
         told = {key: value for _at, key, value in call.path}
-        _finish(session, out, outcome_of(out.purpose, told), now=now, forbidden=forbidden)
+        outcome = outcome_of(out.purpose, told)
+        _finish(session, out, outcome, now=now, ground=ground, heard=call)
     return True
 
 
 def _finish(
-    session: Session, call: OutCall, outcome: Outcome, *, now: datetime, forbidden: Night
+    session: Session,
+    call: OutCall,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    ground: Ground,
+    heard: Call | None = None,
 ) -> None:
     call.state, call.outcome, call.ended_at = State.ENDED, outcome, now
-    if call.purpose is Purpose.CALL_BACK and call.call_back_id is not None:
-        held = Claim(call.call_back_id, call.fence, call.telephone, call_back.Reason.ASKED)
-        if outcome is Outcome.NO_OPERATOR:
-            callbacks.put_back(session, held, again=now + _NO_OPERATOR_PAUSE, now=now)
-        else:
-            came = _SPOKEN_FOR.get(outcome, call_back.Outcome.FAILED)
-            callbacks.settle(session, held, came, now=now, forbidden=forbidden)
+    if call.purpose is Purpose.OFFICER:
+        officer_calls.ended(session, call, heard, now=now, ground=ground)
+    elif call.purpose is Purpose.CLOSING:
+        closing_calls.ended(session, call, heard, now=now, ground=ground)
+    else:
+        _settle_call_back(session, call, outcome, now=now, ground=ground)
     session.flush()
+
+
+def _settle_call_back(
+    session: Session, call: OutCall, outcome: Outcome, *, now: datetime, ground: Ground
+) -> None:
+    held = Claim(call.call_back_id or 0, call.fence, call.telephone, call_back.Reason.ASKED)
+    if outcome is Outcome.NO_OPERATOR:
+        callbacks.put_back(session, held, again=now + _NO_OPERATOR_PAUSE, now=now)
+    else:
+        came = _SPOKEN_FOR.get(outcome, call_back.Outcome.FAILED)
+        callbacks.settle(session, held, came, now=now, forbidden=ground.forbidden)

@@ -23,12 +23,23 @@ _LINE = DIGITS + 1
 _NO_PIN = b"----\n"  # beside a line that nobody may give out
 _PURPOSE = b"aduan24 pin of a complaint 1\0"  # the secret signs other things too
 
+_OFFICER = b"aduan24 pin of an officer 1\0"
+
 
 def pin_of(number: str, secret: str) -> str:
     """The PIN of a public number. Raises ValueError for anything else, and without a secret."""
     if not (is_valid(number) and secret):
         raise ValueError("a PIN needs a public number and the installation's secret")
     digest = hmac.digest(secret.encode(), _PURPOSE + number.encode("ascii"), "sha256")
+    return f"{int.from_bytes(digest) % 10**DIGITS:0{DIGITS}}"
+
+
+def officer_pin(person_key: str, secret: str) -> str:
+    """The PIN by which an officer is known when the line calls. Raises ValueError without a
+    secret."""
+    if not (person_key and secret):
+        raise ValueError("a PIN needs a person and the installation's secret")
+    digest = hmac.digest(secret.encode(), _OFFICER + person_key.encode(), "sha256")
     return f"{int.from_bytes(digest) % 10**DIGITS:0{DIGITS}}"
 
 

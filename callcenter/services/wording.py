@@ -53,6 +53,15 @@ def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
     return Words(f"Laporan penanganan: {what}", _joined(complaint, lines))
 
 
+def of_waiting_asked(ticket: Ticket, rules: Rules) -> Words:
+    """Somebody said by telephone that it has to wait: what for, and until when?"""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    lines = ["Anda menerima tugas ini lewat telepon dan menyatakan perlu menunggu.", f"{what}."]
+    lines.append("Isi tanggapan, alasan menunggu, bukti dan tanggal perkiraan lewat tautan.")
+    return Words(f"Perlu menunggu: {what}", _joined(complaint, lines))
+
+
 def of_wake(ticket: Ticket, rules: Rules) -> Words:
     """The expected day of a waiting ticket has come."""
     complaint = ticket.complaint

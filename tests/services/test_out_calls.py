@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from callcenter.config import load
 from callcenter.domain import call_back
 from callcenter.domain.out_call import Outcome, Purpose, State, call_uid, outcome_of
 from callcenter.gateways.dialling import Order, digits_of, fields_of
@@ -15,17 +18,24 @@ from callcenter.services import out_calls
 from callcenter.services.errors import Refused
 from callcenter.services.intake import HeardCall
 from callcenter.services.out_calls import DOUBTFUL, Placing
+from callcenter.services.out_plans import Ground
 from callcenter.store.line_models import CallBack
 from callcenter.store.models import Complaint
 from callcenter.store.outgoing_models import OutCall
 from callcenter.store.session import Store
+from callcenter.wiring import rules_of
 from tests.services.calls import file
-from tests.services.conftest import HOUR, MINUTE, T0, TICK, together
+from tests.services.conftest import HOUR, MINUTE, ROOT, T0, TICK, together
 from tests.services.test_callbacks import HOURS, MAYOR, asks, entry, local
 
 OPERATOR, DIAL = ("operator", "ANSWER"), ("dial", "ANSWER")
 CONSENT = ("consent", "abc")
 SECOND = timedelta(seconds=1)
+
+
+@cache
+def ground() -> Ground:
+    return Ground(HOURS, rules_of(load(ROOT / "config.yaml")), Path("nowhere"))
 
 
 def out(store: Store) -> OutCall:
@@ -50,7 +60,7 @@ def doubts(store: Store, at: datetime, *known: str) -> list[Placing | None]:
         ids = [call.id for call in out_calls.doubtful(db, at)]
     with store.write() as db:
         return [
-            out_calls.settle_doubt(db, each, known=known, now=at, forbidden=HOURS) for each in ids
+            out_calls.settle_doubt(db, each, known=known, now=at, ground=ground()) for each in ids
         ]
 
 
@@ -84,7 +94,7 @@ def over(
     )
     file(store, call, now=at)
     with store.write() as db:
-        out_calls.finish_filed(db, now=at, forbidden=HOURS)
+        out_calls.finish_filed(db, now=at, ground=ground())
 
 
 # ---------------------------------------------------------------- what may be dialled

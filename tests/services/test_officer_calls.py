@@ -1,0 +1,228 @@
+"""Calls to officers and to citizens for closing: planned once, and what is said takes effect."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from callcenter.domain.complaint import ComplaintState
+from callcenter.domain.complaint import Outcome as Solved
+from callcenter.domain.out_call import Outcome, Purpose, State
+from callcenter.domain.ticket import TicketState
+from callcenter.services import closing_calls, out_calls
+from callcenter.services.closing import close_due
+from callcenter.services.intake import HeardCall
+from callcenter.services.out_plans import Ground
+from callcenter.store.models import Complaint, Ticket
+from callcenter.store.outgoing_models import OutCall
+from tests.services.calls import file
+from tests.services.conftest import DAY, HOUR, MINUTE, T0, Town
+from tests.services.test_callbacks import HOURS, local
+
+DIAL = ("dial", "ANSWER")
+
+
+def ground(town: Town, tries: int = 3) -> Ground:
+    return Ground(HOURS, town.rules, town.folder, tries)
+
+
+@pytest.fixture
+def calling(town: Town) -> Town:
+    """The town, where the ladder calls the duty officer and the next one."""
+    ladders = {
+        urgency: tuple(
+            replace(step, call=step.key in ("dispatch", "next_officer")) for step in steps
+        )
+        for urgency, steps in town.rules.ladders.items()
+    }
+    town.rules = replace(town.rules, ladders=ladders)
+    return town
+
+
+def calls(town: Town) -> list[OutCall]:
+    with town.store.read() as db:
+        return list(db.scalars(select(OutCall).order_by(OutCall.id)).all())
+
+
+def people(town: Town) -> list[str | None]:
+    return [call.person_key for call in calls(town)]
+
+
+def place(town: Town, at: datetime) -> str | None:
+    """Place the next call; its id on the exchange."""
+    with town.store.write() as db:
+        placing = out_calls.next_to_place(db, at, node="pbx1", most=9, forbidden=HOURS)
+        if placing is not None:
+            out_calls.taken(db, placing)
+    return placing.call_uid if placing else None
+
+
+def over(
+    town: Town, uid: str | None, at: datetime, *notes: tuple[str, str], tries: int = 3
+) -> None:
+    assert uid is not None
+    call = HeardCall(
+        call_uid=uid,
+        line="pbx1",
+        caller_raw="+628120000011",
+        called="",
+        started_at=at,
+        ended_at=at,
+        cause="16",
+        mode="out",
+        consent_at=None,
+        number=None,
+        number_heard=False,
+        path=tuple((at.timestamp(), key, value) for key, value in notes),
+        clips=(),
+    )
+    file(town.store, call, now=at)
+    with town.store.write() as db:
+        out_calls.finish_filed(db, now=at, ground=ground(town))
+
+
+# ---------------------------------------------------------------- officers
+
+
+def test_a_step_of_the_ladder_calls_its_people_once(calling: Town) -> None:
+    calling.sent(T0)
+    calling.clock(T0 + 16 * MINUTE)
+    assert people(calling) == ["pupr_1", "pupr_2"]
+    calling.clock(T0 + 17 * MINUTE)
+    assert people(calling) == ["pupr_1", "pupr_2"]
+
+
+def test_officers_are_called_at_night_too(calling: Town) -> None:
+    calling.sent(local(2, 23))
+    assert place(calling, local(2, 23)) is not None
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        ("accept", TicketState.ACCEPTED),
+        ("return", TicketState.RETURNED),
+        ("waiting", TicketState.ACCEPTED),
+    ],
+)
+def test_what_an_officer_decides_takes_effect(calling: Town, word: str, state: TicketState) -> None:
+    ticket = calling.sent(T0)
+    over(calling, place(calling, T0), T0 + MINUTE, DIAL, ("officer", word))
+    assert calling.ticket(ticket).state is state
+    assert calls(calling)[0].word == word
+
+
+@pytest.mark.parametrize(
+    "notes", [(("dial", "NOANSWER"),), (("dial", "BUSY"),), (DIAL,), (("dial", "CONGESTION"),), ()]
+)
+def test_without_a_word_the_next_of_the_team_is_called(
+    calling: Town, notes: tuple[tuple[str, str], ...]
+) -> None:
+    calling.sent(T0)
+    over(calling, place(calling, T0), T0 + MINUTE, *notes)
+    assert people(calling) == ["pupr_1", "pupr_2"]
+    over(calling, place(calling, T0 + MINUTE), T0 + 2 * MINUTE, *notes)
+    assert people(calling) == ["pupr_1", "pupr_2"]
+    assert place(calling, T0 + 3 * MINUTE) is None
+
+
+def test_who_is_not_needed_any_more_is_not_called(calling: Town) -> None:
+    ticket = calling.sent(T0)
+    calling.accept(ticket, T0 + MINUTE)
+    assert place(calling, T0 + 2 * MINUTE) is None
+    assert calls(calling)[0].outcome is Outcome.NEEDLESS
+
+
+def test_a_word_that_comes_too_late_is_noted_and_changes_nothing(calling: Town) -> None:
+    ticket = calling.sent(T0)
+    uid = place(calling, T0)
+    calling.accept(ticket, T0 + MINUTE)
+    over(calling, uid, T0 + 2 * MINUTE, DIAL, ("officer", "accept"))
+    assert calling.ticket(ticket).accepted_at == T0 + MINUTE
+    assert people(calling) == ["pupr_1"]
+
+
+# ---------------------------------------------------------------- closing
+
+
+@pytest.fixture
+def answered(town: Town) -> int:
+    """A complaint that is answered and reported; its id."""
+    ticket_id = town.sent(T0)
+    with town.store.write() as db:
+        ticket = db.get_one(Ticket, ticket_id)
+        ticket.state, ticket.reported_at = TicketState.REPORTED, T0 + HOUR
+        ticket.complaint.state = ComplaintState.ANSWERED
+        return ticket.complaint_id
+
+
+def plan(town: Town, at: datetime, tries: int = 3) -> int:
+    with town.store.write() as db:
+        return closing_calls.plan_due(db, now=at, ground=ground(town, tries))
+
+
+def complaint(town: Town, complaint_id: int) -> Complaint:
+    with town.store.read() as db:
+        return db.get_one(Complaint, complaint_id)
+
+
+def test_who_is_to_be_asked_is_asked_once(town: Town, answered: int) -> None:
+    assert [plan(town, T0 + HOUR), plan(town, T0 + HOUR)] == [1, 0]
+    [call] = calls(town)
+    assert (call.purpose, call.telephone) == (Purpose.CLOSING, "+628123456789")
+
+
+def test_without_tries_nobody_is_called(town: Town, answered: int) -> None:
+    assert plan(town, T0 + HOUR, tries=0) == 0
+
+
+def test_no_citizen_is_asked_at_night(town: Town, answered: int) -> None:
+    plan(town, local(2, 21))
+    assert place(town, local(2, 21)) is None
+    assert place(town, local(3, 7, 59)) is None
+    assert place(town, local(3, 8)) is not None
+
+
+def test_a_no_reopens(town: Town, answered: int) -> None:
+    plan(town, T0 + HOUR)
+    over(town, place(town, T0 + HOUR), T0 + HOUR, DIAL, ("citizen", "not_solved"))
+    assert complaint(town, answered).state is ComplaintState.REOPENED
+
+
+def test_a_yes_closes(town: Town, answered: int) -> None:
+    plan(town, T0 + HOUR)
+    over(town, place(town, T0 + HOUR), T0 + HOUR, DIAL, ("citizen", "solved"))
+    assert complaint(town, answered).outcome is Solved.SOLVED
+    assert complaint(town, answered).state is ComplaintState.CLOSED
+
+
+def test_silence_counts_only_after_the_last_try(town: Town, answered: int) -> None:
+    at = T0 + HOUR
+    plan(town, at)
+    for number in (1, 2, 3):
+        assert complaint(town, answered).asked_at is None
+        over(town, place(town, at), at, ("dial", "NOANSWER"))
+        assert len(calls(town)) == min(number + 1, 3)
+        at = calls(town)[-1].not_before
+    asked_at = complaint(town, answered).asked_at
+    assert asked_at is not None
+    with town.store.write() as db:
+        assert close_due(db, now=asked_at + 3 * DAY, rules=town.rules) == 1
+    assert complaint(town, answered).outcome is Solved.UNCONFIRMED
+
+
+def test_nothing_is_closed_in_silence_while_a_try_is_to_come(town: Town, answered: int) -> None:
+    town.asked(answered, T0 + HOUR)
+    plan(town, T0 + 2 * HOUR)
+    with town.store.write() as db:
+        assert close_due(db, now=T0 + 10 * DAY, rules=town.rules) == 0
+
+
+def test_who_has_answered_meanwhile_is_not_called(town: Town, answered: int) -> None:
+    plan(town, T0 + HOUR)
+    town.word(answered, Solved.SOLVED, T0 + 2 * HOUR)
+    assert place(town, T0 + 3 * HOUR) is None
+    assert calls(town)[0].state is State.ENDED
