@@ -76,17 +76,29 @@ class Dialler:
     def turn(self) -> None:
         """One round. Raises what the database or the exchange raises."""
         ways = self._ways
-        with ways.store.write() as session:
-            out_calls.finish_filed(session, now=self._clock(), ground=ways.ground)
-            closing_calls.plan_due(session, now=self._clock(), ground=ways.ground)
+        self._follow()
         self._settle_doubts()
         if ways.backs:
             self._call_back()
         while (placing := self._next()) is not None:
             self._place(placing)
 
+    def _follow(self) -> None:
+        """What ended, and whom to ask; nothing is written while there is neither."""
+        ways, now = self._ways, self._clock()
+        with ways.store.read() as session:
+            over = out_calls.filed(session)
+            asking = closing_calls.due(session, ground=ways.ground)
+        if over or asking:
+            with ways.store.write() as session:
+                out_calls.finish_filed(session, now=now, ground=ways.ground)
+                closing_calls.plan_due(session, now=now, ground=ways.ground)
+
     def _next(self) -> Placing | None:
         ways = self._ways
+        with ways.store.read() as session:
+            if not out_calls.planned(session, self._clock()):
+                return None
         with ways.store.write() as session:
             return out_calls.next_to_place(
                 session,

@@ -27,22 +27,26 @@ _WORDS = {"solved": Outcome.SOLVED, "not_solved": Outcome.NOT_SOLVED}
 def plan_due(session: Session, *, now: datetime, ground: Ground) -> int:
     """Plan the first call for what is answered and reported and was not asked by telephone yet;
     how many. Twice is harmless: the key names complaint, round and try."""
+    planned = [_plan(session, c, 1, now, now) for c in due(session, ground=ground)]
+    return len([call for call in planned if call is not None])
+
+
+def due(session: Session, *, ground: Ground) -> list[Complaint]:
+    """What is answered, reported and not asked by telephone in this round; a batch of it."""
     if not ground.tries:
-        return 0
+        return []
     waiting = session.scalars(
         select(Complaint)
         .where(
             Complaint.state == ComplaintState.ANSWERED,
             Complaint.outcome.is_(None),
-            Complaint.reporter_phone.is_not(None),
+            Complaint.reporter_phone.like("+62%"),
             ~_called_in_this_round(),
         )
         .order_by(Complaint.id)
         .limit(_BATCH)
     ).all()
-    ripe = [c for c in waiting if all_reported([t.state for t in c.tickets])]
-    planned = [_plan(session, c, 1, now, now) for c in ripe]
-    return len([call for call in planned if call is not None])
+    return [c for c in waiting if all_reported([t.state for t in c.tickets])]
 
 
 def _called_in_this_round() -> ColumnElement[bool]:

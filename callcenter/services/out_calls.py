@@ -124,6 +124,12 @@ def _back(session: Session, held: Claim, operator: str, now: datetime) -> OutCal
 # ---------------------------------------------------------------- placed
 
 
+def planned(session: Session, now: datetime) -> bool:
+    """Whether a call is to be placed by now."""
+    due = select(OutCall.id).where(OutCall.state == State.PLANNED, OutCall.not_before <= now)
+    return session.scalar(due.limit(1)) is not None
+
+
 def next_to_place(
     session: Session, now: datetime, *, node: str, most: int, forbidden: Night
 ) -> Placing | None:
@@ -225,9 +231,9 @@ def settle_doubt(
     if call.call_uid in known:
         call.state = State.PLACED
         return None
-    filed = session.scalar(select(Call).where(Call.call_uid == call.call_uid))
-    if filed is not None:
-        ended(session, filed, now=now, ground=ground)
+    heard = of_row(session, call)
+    if heard is not None:
+        ended(session, heard, now=now, ground=ground)
         return None
     if call.state is State.PLACED or call.orders >= _MOST_ORDERS:
         _finish(session, call, Outcome.FAILED, now=now, ground=ground)
@@ -240,22 +246,27 @@ def settle_doubt(
 # ---------------------------------------------------------------- ended
 
 
-def of_call(session: Session, call: Call) -> OutCall | None:
-    """The outgoing call that this filed call is."""
-    return session.scalar(select(OutCall).where(OutCall.call_uid == call.call_uid))
+def of_row(session: Session, call: OutCall) -> Call | None:
+    """What was filed of this call; None while nothing is."""
+    return session.scalar(select(Call).where(Call.call_uid == call.call_uid))
 
 
 def finish_filed(session: Session, *, now: datetime, ground: Ground) -> int:
     """Write down what came of our calls that are filed by now; how many. Twice is harmless."""
-    filed = session.scalars(
+    over = filed(session)
+    for call in over:
+        ended(session, call, now=now, ground=ground)
+    return len(over)
+
+
+def filed(session: Session) -> Sequence[Call]:
+    """Our calls that are filed by now, and not written down as ended."""
+    return session.scalars(
         select(Call)
         .join(OutCall, OutCall.call_uid == Call.call_uid)
         .where(OutCall.state.in_((State.PLACING, State.PLACED)))
         .order_by(Call.id)
     ).all()
-    for call in filed:
-        ended(session, call, now=now, ground=ground)
-    return len(filed)
 
 
 def ended(session: Session, call: Call, *, now: datetime, ground: Ground) -> bool:

@@ -8,7 +8,8 @@ from werkzeug.wrappers import Response
 
 from callcenter.domain.call_back import Outcome
 from callcenter.services import callbacks as service
-from callcenter.services.errors import Refused
+from callcenter.services import out_calls
+from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
 from callcenter.web.access import needs
 from callcenter.web.context import me, now, reading, stop_reading, wiring, writing
@@ -67,6 +68,34 @@ def called(call_back_id: int) -> Response | tuple[str, int]:
     return redirect(url_for("callbacks.index"))
 
 
+@door.post("/call-backs/<int:call_back_id>/call")
+@needs("call_back")
+def call(call_back_id: int) -> Response | tuple[str, int]:
+    """One click: the operator's telephone rings, then the citizen's."""
+    config = wiring().config
+    if config.line.calls_out is None:
+        abort(404)
+    telephones = {operator.user for operator in config.line.operators}
+    own = me().username
+    try:
+        with writing() as db:
+            out_calls.call_back_now(
+                db,
+                call_back_id,
+                operator=own if own in telephones else "",
+                actor=own,
+                now=now(),
+                forbidden=config.no_call_backs,
+            )
+    except NotFound:
+        abort(404)
+    except Refused as error:
+        stop_reading()
+        return _page(call_back_id, _(error.message)), 409
+    flash(_("Telepon Anda sebentar lagi berdering."), "ok")
+    return redirect(url_for("callbacks.entry", call_back_id=call_back_id))
+
+
 def _page(call_back_id: int, problem: str = "") -> str:
     found = queries.call_back(reading(), call_back_id)
     if found is None:
@@ -77,6 +106,7 @@ def _page(call_back_id: int, problem: str = "") -> str:
         outcomes=list(Outcome),
         errors={"outcome": problem} if problem else {},
         forbidden=_forbidden(),
+        dials=wiring().config.line.calls_out is not None,
     )
 
 

@@ -46,6 +46,9 @@ CLIPS: dict[str, LazyString] = {
     "complaint": _l("Aduan"),
     "name": _l("Nama"),
     "village": _l("Desa"),
+    "talk": _l("Percakapan"),
+    "report": _l("Laporan lisan"),
+    "reason": _l("Alasan warga"),
 }
 
 VERBS: dict[str, LazyString] = {
@@ -65,6 +68,7 @@ VERBS: dict[str, LazyString] = {
     "answer": _l("Semua instansi menanggapi"),
     "ask": _l("Warga ditanya"),
     "asked": _l("Warga ditanya"),
+    "called": _l("Ditelepon otomatis"),
     "word": _l("Jawaban warga"),
     "close": _l("Ditutup"),
     "reopen": _l("Dibuka lagi"),
@@ -124,6 +128,8 @@ MODES: dict[str, LazyString] = {
     "adopted": _l("rekaman tanpa catatan"),
     "busy": _l("ditolak, sibuk"),
     "unanswered": _l("ditutup sebelum dijawab"),
+    "out": _l("panggilan keluar"),
+    "out-back": _l("telepon balik"),
 }
 
 #: The sample ladder's rungs; a deployment's own keys are shown as they are.

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.domain.ticket import WaitingReason, verbs_from
-from callcenter.services import audit, links, reports
+from callcenter.services import audit, links, pins, reports
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
 from callcenter.store.models import Person, Ticket
@@ -180,6 +180,13 @@ def _read(visit: Visit) -> None:
             )
 
 
+def _telephone_pin(person: Person) -> str:
+    """By which the line knows this officer when it calls; empty where it calls nobody."""
+    if wiring().config.line.calls_out is None or person.post != "officer":
+        return ""
+    return pins.officer_pin(person.key, wiring().secret_key)
+
+
 def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) -> str:
     ticket = visit.ticket
     call = ticket.complaint.call
@@ -188,6 +195,7 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
     return render_template(
         "officer.html",
         t=ticket,
+        telephone_pin=_telephone_pin(visit.person),
         person=visit.person,
         token=visit.token,
         clips=clips,

@@ -45,6 +45,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "callbacks.index": ("GET", "/call-backs", DESK),
     "callbacks.entry": ("GET", "/call-backs/1", DESK),
     "callbacks.called": ("POST", "/call-backs/1/called", DESK),
+    "callbacks.call": ("POST", "/call-backs/1/call", DESK),
     "silence.index": ("GET", "/silent", {OPERATOR, SUPERVISOR, ADMIN}),
     "silence.propose": ("POST", "/silent/1/prank", DESK),
     "silence.confirm": ("POST", "/silent/1/prank/confirm", DESK),
