@@ -30,6 +30,7 @@ from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
 from callcenter.services import entry, pins, report_paper
+from callcenter.services.call_channel import CallChannel
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
 from callcenter.services.out_plans import Ground
@@ -118,6 +119,8 @@ class Wiring:
         notices = self.config.notices
         if name == "screen":
             return Screen()
+        if name == "call":
+            return CallChannel(self.store)
         if name == "email" and notices.smtp:
             from callcenter.gateways.smtp import Mail  # noqa: PLC0415 (only where it is used)
 

@@ -125,6 +125,8 @@ def _people_mistakes(config: Config) -> Iterator[str]:
 
 
 def _calls_out_mistakes(config: Config) -> Iterator[str]:
+    if "call" in config.notices.channels and not config.line.calls_out:
+        yield "notices.channels: 'call' needs line.calls_out; add it or take the channel out"
     if config.line.calls_out and not config.line.trunk:
         yield "line.calls_out: needs line.trunk to dial through; add the trunk or take it out"
     for name, rungs in (("report", config.ladder.report), ("emergency", config.ladder.emergency)):

@@ -359,7 +359,7 @@ class Notices(Section):
     arrived by then goes the next way as well.
     """
 
-    channels: tuple[Literal["whatsapp", "sms", "email", "screen"], ...] = ("screen",)
+    channels: tuple[Literal["whatsapp", "sms", "call", "email", "screen"], ...] = ("screen",)
     receipts: bool = True
     undelivered_after: Duration = timedelta(minutes=10)
     undelivered_after_emergency: Duration = timedelta(minutes=1)

@@ -109,6 +109,7 @@ def addresses(person: Person | None, reporter: Complaint | None) -> dict[str, st
     return {
         "whatsapp": person.whatsapp,
         "sms": person.phone,
+        "call": person.phone or person.whatsapp if person.post == "officer" else None,
         "email": person.email,
         "screen": person.name,
     }

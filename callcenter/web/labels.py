@@ -98,6 +98,7 @@ CHANNELS: dict[str, LazyString] = {
     "sms": _l("SMS"),
     "email": _l("Surel"),
     "phone": _l("Telepon"),
+    "call": _l("Telepon"),
 }
 
 ROLES: dict[str, LazyString] = {

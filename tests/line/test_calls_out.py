@@ -301,7 +301,7 @@ def _answered(store: Store) -> None:
 
 def _complaint(db: Session, serial: int, state: ComplaintState, now: datetime) -> Complaint:
     complaint = Complaint(
-        public_number=make_number(serial), state=state, channel="phone", received_at=now
+        public_number=make_number(500_000 + serial), state=state, channel="phone", received_at=now
     )
     db.add(complaint)
     return complaint
@@ -383,10 +383,8 @@ def _standing(store: Store, spool: Spool) -> str:
     with store.read() as db:
         calls = db.scalars(select(OutCall)).all()
     left = [f"{c.key} {c.state} {c.call_uid}" for c in calls if c.state is not State.ENDED]
-    open_calls = [
-        (call.call_id, [(e.key, e.value) for e in call.events]) for call in spool._calls()
-    ]
-    return "\n".join([f"{len(calls)} calls", *left, *map(str, open_calls)])
+    lying = [(call_id, spool.sidecar_path(call_id).read_text()) for call_id in spool.call_ids()]
+    return "\n".join([f"{len(calls)} calls", *left, *map(str, lying)])
 
 
 def _all_over(store: Store) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +12,9 @@ from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.complaint import Outcome as Solved
 from callcenter.domain.out_call import Outcome, Purpose, State
 from callcenter.domain.ticket import TicketState
+from callcenter.gateways.channel import Arrival, Outgoing, TransportError
 from callcenter.services import closing_calls, out_calls
+from callcenter.services.call_channel import CallChannel
 from callcenter.services.closing import close_due
 from callcenter.services.intake import HeardCall
 from callcenter.services.out_plans import Ground
@@ -226,3 +228,44 @@ def test_who_has_answered_meanwhile_is_not_called(town: Town, answered: int) -> 
     town.word(answered, Solved.SOLVED, T0 + 2 * HOUR)
     assert place(town, T0 + 3 * HOUR) is None
     assert calls(town)[0].state is State.ENDED
+
+
+# ---------------------------------------------------------------- the channel
+
+
+def letter(key: str) -> Outgoing:
+    return Outgoing(key, "+628120000011", "", "", "")
+
+
+def test_a_notice_that_falls_back_to_a_call_is_the_ladders_own_call(calling: Town) -> None:
+    ticket = calling.sent(T0)
+    channel = CallChannel(calling.store)
+    receipt = channel.send(letter(f"ticket:{ticket}:dispatch:pupr_1"))
+    assert receipt.arrival is Arrival.SENT
+    assert people(calling) == ["pupr_1"]
+    over(calling, place(calling, T0), T0 + MINUTE, DIAL, ("officer", "accept"))
+    assert channel.arrival(receipt.provider_id).arrival is Arrival.DELIVERED
+
+
+def test_a_notice_is_called_once_however_often_it_is_sent(town: Town) -> None:
+    key = f"ticket:{town.sent(T0)}:dispatch:pupr_1"
+    channel = CallChannel(town.store)
+    assert channel.find(letter(key), T0) is None
+    assert channel.send(letter(key)) == channel.send(letter(key)) == channel.find(letter(key), T0)
+    assert people(town) == ["pupr_1"]
+
+
+def test_who_gives_no_word_was_not_reached(town: Town) -> None:
+    key = f"ticket:{town.sent(T0)}:dispatch:pupr_1"
+    receipt = CallChannel(town.store).send(letter(key))
+    at = datetime.now(UTC)
+    over(town, place(town, at), at, ("dial", "BUSY"))
+    assert CallChannel(town.store).arrival(receipt.provider_id).arrival is Arrival.FAILED
+
+
+@pytest.mark.parametrize("key", ["complaint:1:receipt", "ticket:1:dispatch:nobody", "nonsense"])
+def test_what_no_officer_can_answer_by_keys_is_not_called(town: Town, key: str) -> None:
+    town.sent(T0)
+    with pytest.raises(TransportError) as refused:
+        CallChannel(town.store).send(letter(key))
+    assert refused.value.permanent

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 from sqlalchemy import select
 
+from callcenter.config.schema import CallsOut
 from callcenter.domain.call_back import Outcome, State
 from callcenter.domain.line_mode import LineMode
 from callcenter.services import alarms, callbacks, line_mode, receipts
@@ -22,6 +23,7 @@ from callcenter.services.room import Room
 from callcenter.services.wording import Words
 from callcenter.store.line_models import CallBack, CallerFlag
 from callcenter.store.models import Audit, Call
+from callcenter.store.outgoing_models import OutCall
 from callcenter.wiring import Wiring
 from tests.services.calls import CONSENT, call_with_speech, file, heard, silent_call
 from tests.web.conftest import axe, post, shot
@@ -209,6 +211,41 @@ def test_a_nonsense_outcome_and_a_call_under_way_are_refused(
     with wired.store.write() as db:
         callbacks.settle(db, held, Outcome.TALKED, now=NOON, forbidden=forbidden)
     assert post(operator, f"{url}/called", page="/call-backs", outcome="talked").status_code == 409
+
+
+@pytest.fixture
+def dialling(wired: Wiring) -> Wiring:
+    """A deployment whose line may call."""
+    line = wired.config.line.model_copy(update={"calls_out": CallsOut()})
+    wired.config = wired.config.model_copy(update={"line": line})
+    return wired
+
+
+@pytest.mark.usefixtures("noon")
+def test_one_click_calls_back_once(
+    dialling: Wiring, operator: FlaskClient, audits: Callable[[str], int]
+) -> None:
+    asks(dialling)
+    url = "/call-backs/1"
+    assert "Telepon sekarang" in operator.get(url).text
+    assert post(operator, f"{url}/call", page=url).status_code == 302
+    assert entry(dialling).state is State.CALLING
+    with dialling.store.read() as db:
+        [call] = db.scalars(select(OutCall)).all()
+    assert (call.telephone, call.operator) == (MOBILE, "")
+    assert audits("call_back_dialled") == 1
+    assert "Telepon sekarang" not in operator.get(url).text
+    assert post(operator, f"{url}/call", page="/call-backs").status_code == 409
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_line_that_may_not_call_offers_no_such_button(
+    operator: FlaskClient, wired: Wiring
+) -> None:
+    asks(wired)
+    url = "/call-backs/1"
+    assert "Telepon sekarang" not in operator.get(url).text
+    assert post(operator, f"{url}/call", page=url).status_code == 404
 
 
 def test_at_night_the_page_says_that_nobody_is_called(as_user: AsUser, wired: Wiring) -> None:
