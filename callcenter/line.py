@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from errno import EADDRINUSE
 
 from callcenter.config import Config
+from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.pbx import PbxUnavailable
 from callcenter.heart import Heart
 from callcenter.services import numbers, pins
@@ -164,9 +165,16 @@ class _Line:
 
 
 def _longest_call_s(config: Config) -> float:
-    """No call lasts longer: what the application may take, and then the fallback."""
+    """No call lasts longer: what the application may take, what people may talk, and then the
+    fallback."""
     line = config.line
-    return line.max_call_seconds + line.recording.max_seconds + _FALLBACK_S
+    talks = line.operators or line.emergency or line.calls_out
+    return (
+        line.max_call_seconds
+        + line.recording.max_seconds
+        + _FALLBACK_S
+        + (AsteriskSettings.talk_seconds if talks else 0)
+    )
 
 
 def _said(error: Exception) -> str:

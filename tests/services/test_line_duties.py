@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from callcenter.clock import line_duties
 from callcenter.config.load import load
+from callcenter.config.schema import CallsOut
 from callcenter.config.secrets import read_secrets
 from callcenter.domain.line_mode import LineMode
-from callcenter.line import _Line
+from callcenter.line import _Line, _longest_call_s
 from callcenter.services import line_mode, pins, status
 from callcenter.store.line_models import StatusAttempt
 from callcenter.store.models import Notice
@@ -133,3 +134,10 @@ def test_the_secret_and_the_limits_come_from_the_deployment(wired: Wiring) -> No
     assert rules.secret == wired.secret_key
     assert wired.secret_key not in repr(rules)
     assert rules.limits == wired.config.guessing
+
+
+def test_a_conversation_is_never_filed_as_lost_while_it_may_go_on() -> None:
+    config = load(ROOT / "config.yaml")
+    line = config.line.model_copy(update={"calls_out": CallsOut()})
+    longer = config.model_copy(update={"line": line})
+    assert _longest_call_s(longer) - _longest_call_s(config) == 3600
