@@ -102,6 +102,15 @@ def all_answered(tickets: Collection[TicketState]) -> bool:
     return bool(live) and all(state in _ANSWERED for state in live)
 
 
+_HANDLED = frozenset({TicketState.HANDLED, TicketState.REPORTED, TicketState.CLOSED})
+
+
+def all_handled(tickets: Collection[TicketState]) -> bool:
+    """Whether the work of every ticket that still counts is done; False without any."""
+    live = [state for state in tickets if state not in _DROPPED]
+    return bool(live) and all(state in _HANDLED for state in live)
+
+
 def all_reported(tickets: Collection[TicketState]) -> bool:
     """Whether every ticket that still counts has its delivered report; False without any."""
     live = [state for state in tickets if state not in _DROPPED]

@@ -16,9 +16,13 @@ from callcenter.domain.people import Post
 
 
 class Clock(StrEnum):
-    """The moment from which a step's `after` is counted."""
+    """The moment from which a step's `after` is counted.
+
+    What is counted from the response presses for the handling, which pauses while a ticket waits.
+    """
 
     DISPATCHED = "dispatched"
+    RESPONDED = "responded"
     HANDLED = "handled"
 
 
@@ -27,6 +31,7 @@ class Until(StrEnum):
 
     ACCEPTED = "accepted"
     RESPONDED = "responded"
+    HANDLED = "handled"
     REPORTED = "reported"
     NEVER = "never"
 
@@ -59,6 +64,8 @@ class TicketTimes:
     handled_at: datetime | None = None
     reported_at: datetime | None = None
     ended_at: datetime | None = None  # returned or closed
+    waiting_since: datetime | None = None  # of the present waiting
+    waited: timedelta = timedelta(0)  # in waitings that are over
 
     @property
     def answered_at(self) -> datetime | None:
@@ -91,7 +98,11 @@ def standing(times: TicketTimes, now: datetime) -> Standing:
 
 
 def step_at(step: Step, times: TicketTimes) -> datetime | None:
-    """When the step falls due; None while its clock has not started."""
+    """When the step falls due; None while its clock has not started, or stands still."""
+    if step.clock is Clock.RESPONDED:
+        if times.responded_at is None or times.waiting_since is not None:
+            return None
+        return times.responded_at + times.waited + step.after
     start = times.dispatched_at if step.clock is Clock.DISPATCHED else times.handled_at
     return None if start is None else start + step.after
 
@@ -106,6 +117,7 @@ def needless(step: Step, times: TicketTimes) -> bool:
     done = {
         Until.ACCEPTED: accepted,
         Until.RESPONDED: times.answered_at,
+        Until.HANDLED: times.handled_at,
         Until.REPORTED: times.reported_at,
         Until.NEVER: None,
     }

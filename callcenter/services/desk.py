@@ -153,4 +153,5 @@ def confirm_rejection(
         raise Refused("actor", "Orang kedua yang harus menyetujui penolakan.")
     why = complaint.reject_reason
     history.advance_complaint(session, complaint, "reject", actor=actor, now=now, why=why)
+    complaint.returned_at = None
     return complaint

@@ -72,6 +72,7 @@ def _move(
 ) -> None:
     history.advance_complaint(session, complaint, "dispatch", actor=actor, now=now, why=agency.name)
     complaint.outcome = complaint.asked_at = None  # the citizen is asked anew
+    complaint.returned_at = None  # somebody has decided
     complaint.reject_reason, complaint.reject_proposed_by = "", None  # it was sent after all
 
 

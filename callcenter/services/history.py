@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from callcenter.domain import complaint as complaint_rules
 from callcenter.domain import ticket as ticket_rules
+from callcenter.domain.complaint import ComplaintState, all_answered
 from callcenter.services.errors import Refused
-from callcenter.store.models import Complaint, History, Ticket
+from callcenter.store.models import Complaint, History, PlannedDispatch, Ticket
 
 
 def note(
@@ -70,3 +72,21 @@ def advance_ticket(
         change=(before.value, ticket.state.value),
         why=why,
     )
+
+
+def let_complaint_follow(
+    session: Session,
+    complaint: Complaint,
+    to_come: Collection[PlannedDispatch],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    """A complaint is answered when every agency that counts has answered, and nobody is to come.
+
+    Nor is it while an operator has to decide what becomes of a returned ticket.
+    """
+    if complaint.state is not ComplaintState.DISPATCHED or complaint.returned_at or to_come:
+        return
+    if all_answered([ticket.state for ticket in complaint.tickets]):
+        advance_complaint(session, complaint, "answer", actor=actor, now=now)

@@ -15,13 +15,21 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.people import Post
 from callcenter.domain.ticket import TRANSITIONS, TicketState
-from callcenter.services import attachments, closing, escalation, history, notices, wording
+from callcenter.services import (
+    attachments,
+    closing,
+    escalation,
+    history,
+    notices,
+    sequence,
+    wording,
+)
 from callcenter.services.attachments import Material
 from callcenter.services.desk import clean
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.recipients import people_for
 from callcenter.services.rules import Rules
-from callcenter.services.tickets import let_complaint_follow, locked
+from callcenter.services.tickets import locked, stop_waiting
 from callcenter.store.models import HandlingReport, Notice, OfficerLink, Ticket
 
 KIND = "report-filed"  # no rung of a ladder can be called so
@@ -79,12 +87,13 @@ def file_report(
     if ticket.state is not TicketState.HANDLED:  # the work may have been called done before
         history.advance_ticket(session, ticket, "handle", actor=actor, now=now)
         ticket.handled_at = now
+        stop_waiting(ticket, now)
     _attach(ticket, photos, voice, actor=actor, now=now, folder=folder)
     ticket.report = report
     history.note(
         session, ticket.complaint_id, "file_report", actor=actor, now=now, ticket_id=ticket.id
     )
-    let_complaint_follow(session, ticket.complaint, actor=actor, now=now)
+    sequence.go_on(session, ticket.complaint, actor=actor, now=now, rules=rules)
     escalation.reschedule(ticket, rules)
     _tell_the_head(session, ticket, report.text, now=now, rules=rules)
     return report

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from callcenter.domain.complaint import ComplaintState, all_answered
+from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.people import Post
 from callcenter.domain.ticket import TicketState, WaitingReason
-from callcenter.services import escalation, history, notices, wording
+from callcenter.services import escalation, history, notices, sequence, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.desk import clean, hold
 from callcenter.services.errors import NotFound, Refused
@@ -25,6 +25,8 @@ from callcenter.store.models import Complaint, History, Ticket
 _LONGEST = 4000
 _LONGEST_WAIT = timedelta(days=2 * 366)  # two budget years: longer is to be forgotten
 _BATCH = 100
+#: So many returns of one complaint are a game of ping-pong.
+PING_PONG = 2
 
 
 def locked(session: Session, ticket_id: int) -> Ticket:
@@ -55,7 +57,7 @@ def respond(
     answer = _needed("response", text, "Tuliskan tanggapan Anda.")
     history.advance_ticket(session, ticket, "respond", actor=actor, now=now, why=answer)
     ticket.responded_at, ticket.response = now, answer
-    let_complaint_follow(session, ticket.complaint, actor=actor, now=now)
+    sequence.go_on(session, ticket.complaint, actor=actor, now=now, rules=rules)
     escalation.reschedule(ticket, rules)
     return ticket
 
@@ -69,12 +71,44 @@ def return_(
     history.advance_ticket(session, ticket, "return", actor=actor, now=now, why=why)
     ticket.returned_at, ticket.return_reason = now, why
     complaint = ticket.complaint
+    complaint.returned_at = now  # on top of the operators' list, until one of them has decided
     if all(t.state is TicketState.RETURNED for t in _this_round(session, complaint)):
         history.advance_complaint(session, complaint, "return", actor=actor, now=now, why=why)
-    else:
-        let_complaint_follow(session, complaint, actor=actor, now=now)
     escalation.reschedule(ticket, rules)
+    if sum(t.state is TicketState.RETURNED for t in complaint.tickets) >= PING_PONG:
+        _tell_of_ping_pong(session, ticket, now=now, rules=rules)
     return ticket
+
+
+def _tell_of_ping_pong(session: Session, ticket: Ticket, *, now: datetime, rules: Rules) -> None:
+    """Agencies send it to and fro: somebody above them has to say whose it is."""
+    notices.write(
+        session,
+        ticket=ticket,
+        people=people_for(session, ticket, (Post.COORDINATOR,)),
+        kind="ping-pong",
+        words=wording.of_ping_pong(ticket, rules),
+        now=now,
+        rules=rules,
+    )
+
+
+def settle_return(
+    session: Session, complaint_id: int, *, why: str, actor: str, now: datetime, rules: Rules
+) -> Complaint:
+    """No other agency is needed for what came back: those that have the complaint are enough."""
+    complaint = hold(session, complaint_id)
+    if complaint.returned_at is None:
+        raise Refused("state", "Tidak ada tiket kembali yang menunggu keputusan.")
+    if complaint.state is not ComplaintState.DISPATCHED:
+        raise Refused("state", "Tidak ada instansi lain; teruskan ke instansi yang berwenang.")
+    reason = clean(why, 300, "why")
+    if not reason:
+        raise Refused("why", "Tuliskan mengapa tidak perlu instansi lain.")
+    complaint.returned_at = None
+    history.note(session, complaint.id, "settle_return", actor=actor, now=now, why=reason)
+    sequence.go_on(session, complaint, actor=actor, now=now, rules=rules)
+    return complaint
 
 
 def _this_round(session: Session, complaint: Complaint) -> list[Ticket]:
@@ -99,6 +133,7 @@ def start(session: Session, ticket_id: int, *, actor: str, now: datetime, rules:
     """Work begins, or goes on after waiting."""
     ticket = locked(session, ticket_id)
     history.advance_ticket(session, ticket, "start", actor=actor, now=now)
+    stop_waiting(ticket, now)
     escalation.reschedule(ticket, rules)
     return ticket
 
@@ -126,9 +161,17 @@ def wait(
     if not ticket.waiting_approver:
         raise Refused("approver", "Tuliskan siapa yang menyetujui.")
     ticket.waiting_reason, ticket.waiting_until = reason, until
+    ticket.waiting_since = now
     history.advance_ticket(session, ticket, "wait", actor=actor, now=now, why=reason.value)
     escalation.reschedule(ticket, rules)
     return ticket
+
+
+def stop_waiting(ticket: Ticket, now: datetime) -> None:
+    """The work goes on: what was waited is measured, and its clock runs again."""
+    if ticket.waiting_since is not None:
+        ticket.waited_s += max(0.0, (now - ticket.waiting_since).total_seconds())
+        ticket.waiting_since = None
 
 
 def wake_due(session: Session, *, now: datetime, rules: Rules) -> int:
@@ -151,6 +194,7 @@ def _wake(session: Session, ticket_id: int, *, now: datetime, rules: Rules) -> N
     if ticket.state is not TicketState.WAITING or until is None or until > now:
         return  # somebody was quicker
     history.advance_ticket(session, ticket, "wake", actor="clock", now=now)
+    stop_waiting(ticket, now)
     escalation.reschedule(ticket, rules)
     notices.write(
         session,
@@ -161,15 +205,6 @@ def _wake(session: Session, ticket_id: int, *, now: datetime, rules: Rules) -> N
         now=now,
         rules=rules,
     )
-
-
-def let_complaint_follow(
-    session: Session, complaint: Complaint, *, actor: str, now: datetime
-) -> None:
-    """A complaint is answered when every agency that still counts has answered."""
-    states = [ticket.state for ticket in complaint.tickets]
-    if complaint.state is ComplaintState.DISPATCHED and all_answered(states):
-        history.advance_complaint(session, complaint, "answer", actor=actor, now=now)
 
 
 def _needed(field: str, text: str, remedy: str) -> str:

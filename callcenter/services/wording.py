@@ -87,6 +87,22 @@ def of_clock_trusted() -> Words:
     return Words("Jam server benar", "Pengingat dan eskalasi otomatis berjalan lagi.")
 
 
+def of_ping_pong(ticket: Ticket, rules: Rules) -> Words:
+    """A complaint that agencies send to and fro."""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    names = ", ".join(t.agency.name for t in complaint.tickets if t.returned_at)
+    lines = [
+        f"Aduan ini sudah {sum(t.returned_at is not None for t in complaint.tickets)} kali "
+        f"dikembalikan: {names}.",
+        "Tetapkan instansi yang berwenang.",
+        f"{what}.",
+        *_where(complaint),
+        f"Alasan terakhir: {discreet(ticket.return_reason, complaint)}",
+    ]
+    return Words(f"Aduan bolak-balik: {what}", _joined(complaint, lines))
+
+
 def _title(step: Step, ticket: Ticket) -> str:
     if step.missed:
         return "TERLAMBAT"
@@ -95,6 +111,7 @@ def _title(step: Step, ticket: Ticket) -> str:
     return {
         Until.ACCEPTED: "Belum diterima",
         Until.RESPONDED: "Pengingat",
+        Until.HANDLED: "Belum ditangani",
         Until.REPORTED: "Laporan belum ada",
         Until.NEVER: "Pemberitahuan",
     }[step.until]
@@ -113,6 +130,8 @@ def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
     return {
         Until.ACCEPTED: f"Tiket untuk {agency} belum diterima oleh siapa pun.",
         Until.RESPONDED: left if now < ticket.due_at else late,
+        Until.HANDLED: f"{agency} sudah menanggapi, tetapi belum menangani. Selesaikan dan kirim "
+        "laporan penanganan, atau catat apa yang ditunggu.",
         Until.REPORTED: f"{agency} sudah menangani, tetapi laporan penanganan belum sampai "
         "ke pimpinan.",
         Until.NEVER: f"Pemberitahuan tentang tiket {agency}.",
@@ -120,8 +139,8 @@ def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
 
 
 def _until(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> str:
-    if step.until is Until.REPORTED:
-        return ""  # the answer was given; only the report is missing
+    if step.until in (Until.HANDLED, Until.REPORTED):
+        return ""  # the answer was given
     due = _local(ticket.due_at, rules)
     return f"Jawab sebelum {due}." if now < ticket.due_at else f"Batas waktunya {due}."
 

@@ -6,7 +6,7 @@ recordings folder, with their SHA-256.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -228,6 +228,7 @@ class Complaint(Base):
     asked_at: Mapped[datetime | None]  # the citizen was asked whether it is solved
     outcome: Mapped[Outcome | None]
     closed_at: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None] = mapped_column(index=True)  # no operator decided since
     reject_reason: Mapped[str] = mapped_column(String(300), default="")
     reject_proposed_by: Mapped[str | None] = mapped_column(String(60))
     version: Mapped[int] = mapped_column(default=1)
@@ -262,6 +263,8 @@ class Ticket(Base):
     waiting_note: Mapped[str] = mapped_column(Text, default="")
     waiting_until: Mapped[datetime | None]
     waiting_approver: Mapped[str] = mapped_column(String(120), default="")
+    waiting_since: Mapped[datetime | None]  # of the present waiting
+    waited_s: Mapped[float] = mapped_column(Float, default=0.0)  # of all that are over
     handled_at: Mapped[datetime | None]
     reported_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -288,7 +291,25 @@ class Ticket(Base):
             handled_at=self.handled_at,
             reported_at=self.reported_at,
             ended_at=self.returned_at or self.closed_at,
+            waiting_since=self.waiting_since,
+            waited=timedelta(seconds=self.waited_s or 0.0),
         )
+
+
+class PlannedDispatch(Base):
+    """An agency that gets its ticket when those before it have handled theirs."""
+
+    __tablename__ = "planned_dispatches"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    complaint_id: Mapped[int] = mapped_column(ForeignKey("complaints.id"), index=True)
+    agency_key: Mapped[str] = mapped_column(ForeignKey("agencies.key"))
+    order: Mapped[str] = mapped_column(Text, default="")
+    planned_by: Mapped[str] = mapped_column(String(80))
+    planned_at: Mapped[datetime]
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    dropped_at: Mapped[datetime | None]
+    dropped_why: Mapped[str] = mapped_column(String(300), default="")
+    agency: Mapped[Agency] = relationship()
 
 
 class Escalation(Base):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
 
 from callcenter.domain.call_back import Reason
@@ -61,7 +61,10 @@ def _inbox_filter(tab: str) -> ColumnElement[bool]:
         return Complaint.state == ComplaintState.DISPATCHED
     if tab == "ask":
         return Complaint.state.in_(_ASKABLE)
-    return and_(Complaint.state.in_(_UNWORKED), ~proposed)
+    return or_(
+        and_(Complaint.state.in_(_UNWORKED), ~proposed),
+        and_(Complaint.state == ComplaintState.DISPATCHED, Complaint.returned_at.is_not(None)),
+    )
 
 
 #: Tabs of the inbox that list complaints; silent calls are a tab of their own.
@@ -69,8 +72,9 @@ INBOX_TABS = ("new", "proposed", "running", "ask")
 
 
 def inbox(session: Session, tab: str) -> Sequence[Complaint]:
-    """Complaints of a tab: emergencies on top, then the oldest first."""
+    """Complaints of a tab: emergencies, then what agencies sent back, then the oldest first."""
     emergency_first = (Complaint.urgency == Urgency.EMERGENCY).desc()
+    returned_first = Complaint.returned_at.is_not(None).desc()
     return session.scalars(
         select(Complaint)
         .where(_inbox_filter(tab))
@@ -78,7 +82,7 @@ def inbox(session: Session, tab: str) -> Sequence[Complaint]:
             joinedload(Complaint.call).selectinload(Call.recordings),
             selectinload(Complaint.tickets),
         )
-        .order_by(emergency_first, Complaint.received_at, Complaint.id)
+        .order_by(emergency_first, returned_first, Complaint.received_at, Complaint.id)
         .limit(PAGE)
     ).all()
 

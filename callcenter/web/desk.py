@@ -14,7 +14,7 @@ from callcenter.domain.complaint import TRANSITIONS as MOVES
 from callcenter.domain.complaint import Outcome, all_answered
 from callcenter.domain.routing import Category, suggest_agency
 from callcenter.domain.ticket import TicketState
-from callcenter.services import closing, dispatch
+from callcenter.services import closing, dispatch, sequence, tickets
 from callcenter.services import desk as service
 from callcenter.services.desk import DeskForm
 from callcenter.services.errors import Conflict, Refused
@@ -35,7 +35,7 @@ def complaint(complaint_id: int) -> str:
     """The desk; the list refresh asks for the side column alone and leaves the typing alone."""
     found = service.find(reading(), complaint_id)
     if "HX-Request" in request.headers:
-        return render_template("desk_side.html", c=found, can_word=_can_word(found))
+        return render_template("desk_side.html", **_side(found))
     page = _page(found)
     seen(f"complaint:{complaint_id}", "complaint_seen")
     return page
@@ -82,6 +82,17 @@ def _dispatch(complaint_id: int, form: DeskForm) -> None:
         raise Refused("transcript", _("Tulis transkrip sebelum meneruskan."))
     if not request.form.get("agency_key"):
         raise Refused("agency_key", _("Pilih instansi yang menerima."))
+    if request.form.get("when") == "after":
+        with writing() as db:
+            sequence.plan(
+                db,
+                complaint_id,
+                agency_key=request.form["agency_key"],
+                order=request.form.get("order", "").strip(),
+                actor=me().username,
+                now=now(),
+            )
+        return
     with writing() as db:
         dispatch.dispatch(
             db,
@@ -92,6 +103,34 @@ def _dispatch(complaint_id: int, form: DeskForm) -> None:
             now=now(),
             rules=wiring().rules,
         )
+
+
+@door.post("/complaints/<int:complaint_id>/returned")
+@needs("work_desk")
+def settle_return(complaint_id: int) -> Answer:
+    """No other agency is needed for what came back."""
+    why = request.form.get("why", "")
+    return _do(
+        complaint_id,
+        lambda db: tickets.settle_return(
+            db, complaint_id, why=why, actor=me().username, now=now(), rules=wiring().rules
+        ),
+        _("Tercatat: tidak perlu instansi lain."),
+    )
+
+
+@door.post("/complaints/<int:complaint_id>/plans/<int:plan_id>/drop")
+@needs("work_desk")
+def drop_plan(complaint_id: int, plan_id: int) -> Answer:
+    """The agency that was to come next is not needed."""
+    why = request.form.get("why", "")
+    return _do(
+        complaint_id,
+        lambda db: sequence.drop(
+            db, plan_id, why=why, actor=me().username, now=now(), rules=wiring().rules
+        ),
+        _("Instansi berikutnya dibatalkan."),
+    )
 
 
 @door.post("/complaints/<int:complaint_id>/reject")
@@ -211,7 +250,6 @@ def _page(
     category = rules.category(form.category_key)
     return render_template(
         "desk.html",
-        c=found,
         form=form,
         errors=errors or {},
         theirs=theirs,
@@ -226,8 +264,15 @@ def _page(
         why=_why,
         can_dispatch=found.state not in _ENDED,
         can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
-        can_word=_can_word(found),
+        when=request.form.get("when", "now"),
+        **_side(found),
     )
+
+
+def _side(found: Complaint) -> dict[str, object]:
+    """What the side column shows; it refreshes itself alone."""
+    plans = sequence.open_plans(reading(), found.id)
+    return {"c": found, "plans": plans, "can_word": _can_word(found)}
 
 
 _ENDED = frozenset({"closed", "merged", "not_actionable"})
@@ -247,5 +292,4 @@ def _why(category: Category) -> str:
 
 def _can_word(found: Complaint) -> bool:
     """Whether the citizen's word can be written down; after the closing a no still counts."""
-    answered = all_answered([t.state for t in found.tickets])
-    return answered and found.state in MOVES["reopen"]
+    return found.state in MOVES["reopen"] and all_answered([t.state for t in found.tickets])

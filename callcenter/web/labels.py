@@ -65,6 +65,9 @@ VERBS: dict[str, LazyString] = {
     "report": _l("Laporan penanganan sampai ke pimpinan"),
     "file_report": _l("Laporan penanganan dikirim"),
     "return": _l("Dikembalikan instansi"),
+    "settle_return": _l("Tidak perlu instansi lain"),
+    "plan": _l("Instansi berikutnya ditetapkan"),
+    "drop_plan": _l("Instansi berikutnya dibatalkan"),
     "answer": _l("Semua instansi menanggapi"),
     "ask": _l("Warga ditanya"),
     "asked": _l("Warga ditanya"),
@@ -142,6 +145,8 @@ STEPS: dict[str, LazyString] = {
     "remind_head": _l("Pengingat untuk pimpinan"),
     "missed": _l("24 jam terlewati"),
     "missed_48h": _l("48 jam terlewati"),
+    "chase_handling": _l("Belum ditangani: tim ditagih"),
+    "chase_handling_head": _l("Belum ditangani: pimpinan ditagih"),
     "chase_report": _l("Laporan belum ada: tim ditagih"),
     "chase_report_head": _l("Laporan belum ada: pimpinan ditagih"),
 }

@@ -132,6 +132,13 @@ class Town:
         with self.store.write() as db:
             tickets.return_(db, ticket_id, reason=reason, actor=DUTY, now=at, rules=self.rules)
 
+    def settle(self, complaint_id: int, at: datetime, why: str = "Cukup PUPR.") -> None:
+        """What came back needs no other agency."""
+        with self.store.write() as db:
+            tickets.settle_return(
+                db, complaint_id, why=why, actor="operator", now=at, rules=self.rules
+            )
+
     def start(self, ticket_id: int, at: datetime) -> None:
         with self.store.write() as db:
             tickets.start(db, ticket_id, actor=DUTY, now=at, rules=self.rules)

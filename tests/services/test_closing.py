@@ -87,6 +87,7 @@ def test_a_returned_ticket_needs_no_report_and_is_not_closed(town: Town) -> None
     one, two = town.dispatch(complaint_id), town.dispatch(complaint_id, T0, "pdam")
     town.return_(two, T0 + HOUR)
     town.report(one, T0 + HOUR)
+    town.settle(complaint_id, T0 + HOUR)
     town.report_arrives(one, T0 + 2 * HOUR)
     town.word(complaint_id, Outcome.SOLVED, T0 + 3 * HOUR)
     assert town.state(complaint_id) is ComplaintState.CLOSED

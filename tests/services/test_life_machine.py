@@ -186,6 +186,11 @@ class Life(RuleBasedStateMachine):
 
         self._tries(send)
 
+    @rule(pick=picks)
+    def an_operator_decides_that_the_others_are_enough(self, pick: int) -> None:
+        complaint_id = _one(self.complaints, pick)
+        self._tries(lambda: self.town.settle(complaint_id, self.now))
+
     @rule(pick=picks, what=st.sampled_from(["save", "propose", "confirm"]), who=picks)
     def an_operator_is_at_the_desk(self, pick: int, what: str, who: int) -> None:
         complaint_id, actor = _one(self.complaints, pick), _one(["ani", "budi"], who)
@@ -387,7 +392,7 @@ def _agrees_with_its_tickets(complaint: Complaint, history: list[History]) -> No
             assert not live
         case ComplaintState.DISPATCHED:
             assert live
-            assert not all_answered(states)
+            assert not all_answered(states) or complaint.returned_at
         case ComplaintState.ANSWERED:
             assert live
             assert all_answered(states)

@@ -176,6 +176,7 @@ def test_the_answer_is_whichever_came_first() -> None:
 ENOUGH = {
     Until.ACCEPTED: {"accepted", "responded", "handled", "ended"},
     Until.RESPONDED: {"responded", "handled", "ended"},
+    Until.HANDLED: {"handled", "ended"},
     Until.REPORTED: {"reported", "ended"},
     Until.NEVER: {"ended"},
 }
@@ -368,16 +369,19 @@ PROGRAMME = {
     "remind_head": (20, "head", "responded"),
     "missed": (24, "head coordinator regional_secretary", "responded"),
     "missed_48h": (48, "deputy_regent", "responded"),
+    "chase_handling": (72, "team", "handled"),
+    "chase_handling_head": (168, "head", "handled"),
     "chase_report": (24, "team", "reported"),
     "chase_report_head": (72, "head", "reported"),
 }
+CLOCKS = {"chase_handling": Clock.RESPONDED, "chase_report": Clock.HANDLED}
 LADDER = [
     Step(
         key,
         hours * HOUR,
         tuple(Post(post) for post in to.split()),
         Until(until),
-        Clock.HANDLED if key.startswith("chase") else Clock.DISPATCHED,
+        CLOCKS.get(key.removesuffix("_head"), Clock.DISPATCHED),
         hold_at_night=key.startswith(("remind", "chase")),
         missed=key.startswith("missed"),
     )
@@ -394,7 +398,11 @@ def test_the_shipped_ladder_is_the_programmes() -> None:
     config = load(Path(__file__).parents[2] / "config.yaml")
     assert list(config.steps(Urgency.REPORT)) == LADDER
     faster = {step.key: step.after for step in config.steps(Urgency.EMERGENCY)}
-    assert faster == {step.key: step.after for step in LADDER} | {"next_officer": 2 * MINUTE}
+    assert faster == {step.key: step.after for step in LADDER} | {
+        "next_officer": 2 * MINUTE,
+        "chase_handling": 12 * HOUR,
+        "chase_handling_head": 24 * HOUR,
+    }
     assert config.window_length == DAY
     assert config.night == NIGHT
 
@@ -435,8 +443,9 @@ def test_acceptance_ends_only_what_presses_for_it() -> None:
     assert list(steps) == ["dispatch", "remind_team", "remind_head", "missed", "missed_48h"]
 
 
-def test_after_a_response_nobody_is_pressed_until_the_work_is_done() -> None:
-    assert list(told(ticket(at(8), responded=HOUR))) == ["dispatch"]
+def test_after_a_response_nobody_is_pressed_for_days_then_for_the_work() -> None:
+    chases = {"chase_handling": at(9, day=5), "chase_handling_head": at(9, day=9)}
+    assert told(ticket(at(8), responded=HOUR)) == {"dispatch": at(8), **chases}
 
 
 def test_handled_without_a_report_is_chased_by_day() -> None:

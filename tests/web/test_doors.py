@@ -31,6 +31,8 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "desk.save": ("POST", "/complaints/{c}", DESK),
     "desk.propose_rejection": ("POST", "/complaints/{c}/reject", DESK),
     "desk.confirm_rejection": ("POST", "/complaints/{c}/reject/confirm", DESK),
+    "desk.settle_return": ("POST", "/complaints/{c}/returned", DESK),
+    "desk.drop_plan": ("POST", "/complaints/{c}/plans/1/drop", DESK),
     "desk.asked": ("POST", "/complaints/{c}/asked", DESK),
     "desk.word": ("POST", "/complaints/{c}/word", DESK),
     "tickets.index": ("GET", "/tickets", EVERYONE),
