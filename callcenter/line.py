@@ -7,6 +7,7 @@ the complaint, and this files it later. So nothing here ends the process but a s
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ _LOOK_S = 0.2
 _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
+_ASK_AGAIN_S = 1.0  # a lost call is found this much later
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
@@ -68,6 +70,8 @@ class _Line:
         self._room = wiring.room_watch()
         self._failing: dict[str, str] = {}
         self._counted = False
+        self._alive: frozenset[str] | None = None
+        self._asked_at = -math.inf
 
     def start(self) -> None:
         """Answer calls, listen to the exchange, file; returns at once."""
@@ -138,10 +142,16 @@ class _Line:
         self._sweeper.sweep(datetime.now(UTC), self._live)
 
     def _live(self) -> frozenset[str] | None:
-        try:
-            return self._pbx.live_calls() if self._pbx else None
-        except PbxUnavailable:
-            return None
+        """Not asked at every sweep: the answer names every call, and a call that is younger than
+        the answer is too young to be lost."""
+        now = time.monotonic()
+        if self._pbx and now - self._asked_at >= _ASK_AGAIN_S:
+            try:
+                self._alive = self._pbx.live_calls()
+            except PbxUnavailable:
+                return None
+            self._asked_at = now
+        return self._alive
 
     def _tell(self) -> None:
         """The files that calls begin with: how the line is switched, and who gets it short."""

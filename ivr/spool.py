@@ -1,9 +1,7 @@
 """Audio on disk first: a call's clips and its sidecar, before anything needs the database.
 
-The sidecar ``<call id>.call`` is append-only, one ``<epoch seconds> <key>=<percent-encoded>``
-per line, written by the dialplan and by the driver. Everything in this folder is hostile until
-validated: names are matched, paths resolved and then verified, symbolic links refused. What is
-unreadable is skipped, never an error: a call with a damaged sidecar still has its audio.
+Everything in this folder is hostile until validated: names are matched, paths resolved and then
+verified, symbolic links refused. What a sidecar says: `ivr.sidecar`.
 """
 
 from __future__ import annotations
@@ -12,26 +10,44 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from errno import ENOSPC
+from datetime import datetime, timedelta
+from errno import ELOOP, ENOSPC
 from pathlib import Path
-from urllib.parse import quote, unquote
 
-from ivr.numbers import is_valid
+from ivr.sidecar import (
+    CALL_ID,
+    ENDED,
+    KEY,
+    SpooledCall,
+    SpooledClip,
+    SpoolEvent,
+    assembled,
+    content_of,
+    is_call_id,
+    line,
+    parse,
+)
+
+__all__ = [
+    "KINDS",
+    "Look",
+    "NotInSpool",
+    "Spool",
+    "SpoolEvent",
+    "SpooledCall",
+    "SpooledClip",
+    "is_call_id",
+    "parse",
+]
 
 KINDS = ("complaint", "name", "village", "talk", "report", "reason")
 FALLBACK_TAKE = 9
-_CALL_ID = r"[A-Za-z0-9]{1,32}-[0-9]{1,12}\.[0-9]{1,12}"
-_CALL = re.compile(rf"({_CALL_ID})\.call", re.ASCII)
-_CLIP = re.compile(rf"({_CALL_ID})_({'|'.join(KINDS)})-([1-9][0-9]{{0,2}})\.wav", re.ASCII)
-_KEY = re.compile(r"[a-z][a-z_]{0,39}", re.ASCII)
-_AFTER_A_CUT = re.compile(r"[0-9]{10}\.[0-9]{3} [a-z][a-z_]{0,39}=[^ ]*$", re.ASCII)
-_MOST_BYTES = 256 * 1024  # a sidecar is a few kB; a larger one is an attack or a loop
-_MOST_VALUE = 1000
-_LATEST = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+_CALL = re.compile(rf"({CALL_ID})\.call", re.ASCII)
+_CLIP = re.compile(rf"({CALL_ID})_({'|'.join(KINDS)})-([1-9][0-9]{{0,2}})\.wav", re.ASCII)
+_APPENDING = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
 
 
 class NotInSpool(ValueError):
@@ -39,58 +55,30 @@ class NotInSpool(ValueError):
 
 
 @dataclass(frozen=True)
-class SpoolEvent:
-    """One line of a sidecar: when (aware, UTC), key, decoded value."""
+class Look:
+    """The names in a spool at one moment; what they say is read when it is asked for.
 
-    at: datetime
-    key: str
-    value: str
-
-
-@dataclass(frozen=True)
-class SpooledClip:
-    """One sound file of a call. `kind`: one of KINDS; `take` from 1, 9 = fallback."""
-
-    kind: str
-    take: int
-    path: Path
-
-
-@dataclass(frozen=True)
-class SpooledCall:
-    """One call as the spool holds it. Times are aware UTC; empty text means not known.
-
-    `number` is a valid public number or None. `ended_at` is None for an orphan. `sidecar` is
-    None for audio that was adopted. `kept` is the file name part (`complaint-2`) of the take the
-    driver heard speech in, if any. `clips` are sorted by kind and take, as found on disk.
+    `sidecars` are call ids; `others` are names of what is no call's file.
     """
 
-    call_id: str
-    node: str
-    started_at: datetime
-    ended_at: datetime | None = None
-    hangup_cause: str = ""
-    caller_raw: str = ""
-    called: str = ""
-    number: str | None = None
-    consent_at: datetime | None = None
-    consent_version: str = ""
-    clips: tuple[SpooledClip, ...] = ()
-    kept: str = ""
-    mode: str = ""
-    review: str = ""
-    number_heard_at: datetime | None = None
-    events: tuple[SpoolEvent, ...] = ()
-    sidecar: Path | None = None
+    folder: Path
+    sidecars: tuple[str, ...]
+    clips: Mapping[str, list[SpooledClip]]
+    others: tuple[str, ...]
 
-    def clips_of(self, kind: str) -> tuple[SpooledClip, ...]:
-        """The takes of one kind, earliest first."""
-        return tuple(clip for clip in self.clips if clip.kind == kind)
+    def says(self, call_id: str, mark: bytes) -> bool:
+        """Whether these bytes are in a call's sidecar."""
+        return mark in (content_of(self._sidecar(call_id)) or b"")
 
+    def read(self, call_id: str) -> SpooledCall:
+        """A call, whatever state its sidecar is in."""
+        sidecar = self._sidecar(call_id)
+        content = content_of(sidecar)
+        known = None if content is None else sidecar
+        return assembled(call_id, parse(content or b""), self.clips.get(call_id, []), known)
 
-def is_call_id(text: str) -> bool:
-    """Whether `text` is a call id as a PBX node or the test phone makes them."""
-    return re.fullmatch(_CALL_ID, text, re.ASCII) is not None
+    def _sidecar(self, call_id: str) -> Path:
+        return self.folder / f"{call_id}.call"
 
 
 @dataclass(frozen=True)
@@ -142,15 +130,21 @@ class Spool:
         Raises OSError; a full disk may leave the beginning of the line, which `parse` passes over.
         The file is never created here: a late line must not bring a filed call back.
         """
-        if not _KEY.fullmatch(key):
+        if not KEY.fullmatch(key):
             raise NotInSpool(f"{key!r} is no key of a sidecar")
-        line = _line(time.time(), key, value)
+        if not is_call_id(call_id):
+            raise NotInSpool(f"{call_id!r} is no call id")
+        written = line(time.time(), key, value)
         try:
-            file = os.open(self.sidecar_path(call_id), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+            file = os.open(f"{self.folder}/{call_id}.call", _APPENDING)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno == ELOOP:
+                raise NotInSpool(f"{call_id}.call is a link") from None
+            raise
         try:
-            if os.write(file, line) != len(line):
+            if os.write(file, written) != len(written):
                 raise OSError(ENOSPC, os.strerror(ENOSPC))
         finally:
             os.close(file)
@@ -171,7 +165,7 @@ class Spool:
             if file.exists():
                 file.replace(self.clip_path(call_id, kind, take))
         draft = self.folder.parent / f"{call_id}.call.new"
-        content = b"".join(_line(at, key, value) for at, key, value in lines)
+        content = b"".join(line(at, key, value) for at, key, value in lines)
         with draft.open("wb") as out:
             out.write(content)
             out.flush()
@@ -181,20 +175,46 @@ class Spool:
 
     # ------------------------------------------------------------ reading
 
+    def look(self) -> Look:
+        """What lies in the spool now, by name alone: cheap, whatever many calls there are."""
+        folder = self.folder.resolve()
+        sidecars, others = [], []
+        clips: dict[str, list[SpooledClip]] = {}
+        with os.scandir(folder) as found:
+            for entry in found:
+                ours = entry.is_file(follow_symlinks=False)
+                if ours and (match := _CALL.fullmatch(entry.name)):
+                    sidecars.append(match[1])
+                elif ours and (match := _CLIP.fullmatch(entry.name)):
+                    clip = SpooledClip(match[2], int(match[3]), folder / entry.name)
+                    clips.setdefault(match[1], []).append(clip)
+                else:
+                    others.append(entry.name)
+        return Look(folder, tuple(sorted(sidecars)), clips, tuple(sorted(others)))
+
     def call_ids(self) -> list[str]:
         """The calls that have a sidecar, in the order of their names."""
-        return sorted(match[1] for name in self._names() if (match := _CALL.fullmatch(name)))
+        return list(self.look().sidecars)
 
     def read(self, call_id: str) -> SpooledCall:
         """A call, whatever state its sidecar is in. Raises NotInSpool for a wrong call id."""
-        return self._read(call_id, self._clips().get(call_id, []))
+        if not is_call_id(call_id):
+            raise NotInSpool(f"{call_id!r} is no call id")
+        return self.look().read(call_id)
 
-    def ready(self) -> list[SpooledCall]:
+    def ready(self, look: Look | None = None) -> list[SpooledCall]:
         """The calls whose sidecar says that they ended."""
-        return [call for call in self._calls() if call.ended_at]
+        look = look or self.look()
+        ended = (call_id for call_id in look.sidecars if look.says(call_id, ENDED))
+        return [call for call in map(look.read, ended) if call.ended_at]
 
     def orphans(
-        self, now: datetime, live: Collection[str] | None, max_age_s: float, node: str = ""
+        self,
+        now: datetime,
+        live: Collection[str] | None,
+        max_age_s: float,
+        node: str = "",
+        look: Look | None = None,
     ) -> list[SpooledCall]:
         """The calls that will never say that they ended.
 
@@ -202,60 +222,48 @@ class Spool:
         a call that started less than 5 s ago may have its channel still to come. With `node`
         they are that node's channels, and other calls (the test phone's) have only their age.
         """
+        look = look or self.look()
         young, old = now - timedelta(seconds=5), timedelta(seconds=max_age_s)
 
-        def gone(call: SpooledCall) -> bool:
-            told = live is not None and (not node or call.call_id.startswith(f"{node}-"))
-            return told and call.call_id not in (live or ()) and call.started_at < young
+        def told_gone(call_id: str) -> bool:
+            told = live is not None and (not node or call_id.startswith(f"{node}-"))
+            return told and call_id not in (live or ())
 
-        return [
-            call
-            for call in self._calls()
-            if not call.ended_at
-            and (gone(call) or abs(now - call.started_at) > old)  # the future: the clock was wrong
-        ]
+        def lost(call: SpooledCall) -> bool:
+            if call.ended_at or call.sidecar is None:  # filed since the look
+                return False
+            gone = told_gone(call.call_id) and call.started_at < young
+            return gone or abs(now - call.started_at) > old  # the future: the clock was wrong
 
-    def adoptable(self, now: datetime, min_age_s: float = 60) -> list[SpooledCall]:
+        doubtful = (
+            call_id
+            for call_id in look.sidecars
+            if told_gone(call_id) or not _began_within(call_id, now, max_age_s / 2)
+        )
+        return [call for call in map(look.read, doubtful) if lost(call)]
+
+    def adoptable(
+        self, now: datetime, min_age_s: float = 60, look: Look | None = None
+    ) -> list[SpooledCall]:
         """Calls that are audio alone: no sidecar, and untouched for `min_age_s` seconds."""
-        known = set(self.call_ids())
+        look = look or self.look()
+        known = set(look.sidecars)
         return [
-            self._read(call_id, clips)
-            for call_id, clips in sorted(self._clips().items())
+            look.read(call_id)
+            for call_id, clips in sorted(look.clips.items())
             if call_id not in known and self._untouched([c.path for c in clips], now, min_age_s)
         ]
 
-    def strays(self, now: datetime, min_age_s: float = 60) -> list[tuple[Path, str]]:
+    def strays(
+        self, now: datetime, min_age_s: float = 60, look: Look | None = None
+    ) -> list[tuple[Path, str]]:
         """What lies in the spool and is no call's file, untouched for a while, and why."""
+        paths = (self.folder / name for name in (look or self.look()).others)
         return [
             (path, why)
-            for path in sorted(self.folder.iterdir())
+            for path in paths
             if (why := _stray(path)) and self._untouched([path], now, min_age_s)
         ]
-
-    def _calls(self) -> Iterator[SpooledCall]:
-        clips = self._clips()
-        for call_id in self.call_ids():
-            yield self._read(call_id, clips.get(call_id, []))
-
-    def _names(self) -> list[str]:
-        with os.scandir(self.folder) as found:
-            return [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
-
-    def _clips(self) -> dict[str, list[SpooledClip]]:
-        clips: dict[str, list[SpooledClip]] = {}
-        for name in self._names():
-            if match := _CLIP.fullmatch(name):
-                clip = SpooledClip(match[2], int(match[3]), self.folder.resolve() / name)
-                clips.setdefault(match[1], []).append(clip)
-        return clips
-
-    def _read(self, call_id: str, clips: list[SpooledClip]) -> SpooledCall:
-        if not is_call_id(call_id):
-            raise NotInSpool(f"{call_id!r} is no call id")
-        sidecar = self.folder.resolve() / f"{call_id}.call"
-        usable = sidecar.is_file() and not sidecar.is_symlink()
-        events = parse(_content(sidecar)) if usable else ()
-        return _assembled(call_id, events, clips, sidecar if usable else None)
 
     def _untouched(self, paths: Iterable[Path], now: datetime, min_age_s: float) -> bool:
         latest = now.timestamp() - min_age_s
@@ -289,10 +297,6 @@ class Spool:
         return target
 
 
-def _line(at: float, key: str, value: str) -> bytes:
-    return f"{at:.3f} {key}={quote(value[:_MOST_VALUE], safe='')}\n".encode()
-
-
 def _stray(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return "a link" if path.is_symlink() else "no ordinary file"
@@ -307,91 +311,6 @@ def _free(path: Path) -> Path:
     return candidate
 
 
-def _content(sidecar: Path) -> bytes:
-    try:
-        file = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return b""
-    with os.fdopen(file, "rb") as stream:
-        return stream.read(_MOST_BYTES)
-
-
-def parse(content: bytes) -> tuple[SpoolEvent, ...]:
-    """The readable lines of a sidecar. A line without its end is one still being written.
-
-    Where a full disk has cut a line short, the next one that could be written follows it at once.
-    """
-    complete = content[: content.rfind(b"\n") + 1]
-    return tuple(event for line in complete.split(b"\n") if (event := _event(line)))
-
-
-def _event(line: bytes) -> SpoolEvent | None:
-    text = line.decode("utf-8", errors="replace")
-    if whole := _AFTER_A_CUT.search(text):
-        text = whole[0]
-    stamp, _, rest = text.partition(" ")
-    key, equals, value = rest.partition("=")
-    if not (equals and _KEY.fullmatch(key) and re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,9})?", stamp)):
-        return None
-    if float(stamp) > _LATEST:
-        return None
-    decoded = unquote(value[: 3 * _MOST_VALUE], errors="replace")[:_MOST_VALUE]
-    return SpoolEvent(datetime.fromtimestamp(float(stamp), UTC), key, decoded.strip())
-
-
-def _assembled(
-    call_id: str,
-    events: tuple[SpoolEvent, ...],
-    clips: list[SpooledClip],
-    sidecar: Path | None,
-) -> SpooledCall:
-    first: dict[str, SpoolEvent] = {}
-    last: dict[str, SpoolEvent] = {}
-    for event in events:
-        first.setdefault(event.key, event)
-        last[event.key] = event
-    node, epoch = call_id.rsplit("-", 1)
-    started = first.get("started") or (events[0] if events else None)
-
-    def value(key: str) -> str:
-        return last[key].value if key in last else ""
-
-    def at(key: str) -> datetime | None:
-        return first[key].at if key in first else None
-
-    return SpooledCall(
-        call_id=call_id,
-        node=value("started") or node,
-        started_at=started.at if started else _epoch(epoch, clips),
-        ended_at=at("ended"),
-        hangup_cause=value("ended"),
-        caller_raw=value("caller"),
-        called=value("called"),
-        number=value("number") if is_valid(value("number")) else None,
-        consent_at=at("consent"),
-        consent_version=first["consent"].value if "consent" in first else "",
-        clips=tuple(sorted(clips, key=lambda clip: (clip.kind, clip.take))),
-        kept=value("kept"),
-        mode=value("mode"),
-        review=value("review"),
-        number_heard_at=at("number_heard"),
-        events=events,
-        sidecar=sidecar,
-    )
-
-
-def _epoch(text: str, clips: list[SpooledClip]) -> datetime:
-    """When a call without a readable sidecar began: its id says so, else its oldest clip."""
-    seconds = float(text.partition(".")[0])
-    if not 0 < seconds < _LATEST:
-        seconds = min((_changed_at(clip.path) for clip in clips), default=0.0)
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _changed_at(path: Path) -> float:
-    """When a file was last written, epoch seconds; 0 for nonsense, or if it is gone by now."""
-    try:
-        seconds = path.lstat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-    return seconds if 0 < seconds < _LATEST else 0.0
+def _began_within(call_id: str, now: datetime, seconds: float) -> bool:
+    """Whether the id of a call says that it is young. A clock that was wrong says no."""
+    return abs(now.timestamp() - int(call_id.rsplit("-", 1)[1].partition(".")[0])) < seconds

@@ -24,7 +24,7 @@ from callcenter.services.intake import Clip, HeardCall
 from callcenter.store.models import Call
 from callcenter.store.session import Store
 from ivr.speech import speech_seconds
-from ivr.spool import NotInSpool, Spool, SpooledCall, SpooledClip
+from ivr.spool import Look, NotInSpool, Spool, SpooledCall, SpooledClip
 from ivr.wav import NotAWave, repair
 
 log = logging.getLogger("aduan24.line")
@@ -161,16 +161,21 @@ class _Place:
 
         A hard link where that is possible: it needs no room on a full disk.
         """
+        if not self.folder.is_dir():
+            self._make()
+        _link(source, target)
+        sha256 = _sha256(target)
+        same = os.path.samestat(target.lstat(), source.lstat())
+        if not same and sha256 != _sha256(source):
+            return None
+        _sync(target)
+        return sha256
+
+    def _make(self) -> None:
         path = self.root
         for part in self.folder.relative_to(self.root).parts:
             path /= part
             path.mkdir(mode=0o700, exist_ok=True)  # what citizens said: the owner's alone
-        _link(source, target)
-        sha256 = _sha256(target)
-        if sha256 != _sha256(source):
-            return None
-        _sync(target)
-        return sha256
 
     def sync(self, known: set[tuple[Path, int]]) -> None:
         """See that a crash does not lose the folder: once for all clips, and what is above the
@@ -256,8 +261,8 @@ class Sweeper:
         cannot be filed is tried again in a later sweep and holds up no other; while the database
         is away one call is tried per sweep.
         """
-        filed = 0
-        for call in self._waiting(now, live):
+        filed, look = 0, self._filing.spool.look()
+        for call in self._waiting(look, now, live):
             try:
                 self._filing.file(call, now)
             except _AWAY as error:
@@ -268,21 +273,22 @@ class Sweeper:
             else:
                 self._troubles.pop(call.call_id, None)
                 filed += 1
-        self._put_strays_aside(now)
+        self._put_strays_aside(look, now)
         return filed
 
-    def _waiting(self, now: datetime, live: Live) -> Iterator[SpooledCall]:
+    def _waiting(self, look: Look, now: datetime, live: Live) -> Iterator[SpooledCall]:
+        """One look for all: with hundreds of calls going on, looking is the work of a sweep."""
         spool = self._filing.spool
-        yield from self._due(call for call in spool.ready() if _settled(call, now))
-        yield from self._due(self._lost(now, live))
-        yield from self._due(spool.adoptable(now))
+        yield from self._due(call for call in spool.ready(look) if _settled(call, now))
+        yield from self._due(self._lost(look, now, live))
+        yield from self._due(spool.adoptable(now, look=look))
 
-    def _lost(self, now: datetime, live: Live) -> list[SpooledCall]:
-        """The exchange is only asked when a call is open."""
-        spool = self._filing.spool
-        if not spool.orphans(now, frozenset(), self._max_age_s):
+    def _lost(self, look: Look, now: datetime, live: Live) -> list[SpooledCall]:
+        """The exchange is only asked when there is a call."""
+        if not look.sidecars:
             return []
-        return spool.orphans(now, live(), self._max_age_s, self._node)
+        spool = self._filing.spool
+        return spool.orphans(now, live(), self._max_age_s, self._node, look)
 
     def _due(self, calls: Iterator[SpooledCall] | list[SpooledCall]) -> list[SpooledCall]:
         """Without those that are left in peace for now; those without trouble first."""
@@ -303,8 +309,8 @@ class Sweeper:
                 "call %s: not filed yet, it stays in the spool: %s", call.call_id, plain(error)
             )
 
-    def _put_strays_aside(self, now: datetime) -> None:
-        for path, why in self._filing.spool.strays(now):
+    def _put_strays_aside(self, look: Look, now: datetime) -> None:
+        for path, why in self._filing.spool.strays(now, look=look):
             try:
                 self._filing.put_aside(path, why)
             except OSError as error:

@@ -65,8 +65,6 @@ def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below
     call = session.scalar(select(Call).where(Call.call_uid == heard.call_uid))
     if call is None:
         call = _new_call(heard, now)
-        session.add(call)
-        session.flush()
     else:
         _complete(call, heard)
     known = {(r.kind, r.take) for r in call.recordings}
@@ -77,8 +75,11 @@ def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below
     spoke = call.speech_seconds >= silent_below
     ours = is_ours(heard.mode)
     call.silent = not (spoke or ours or silence.engaged(call.path))
-    if spoke and call.complaint is None and heard.mode != MODE:
-        _file_complaint(session, call, heard, now)
+    asked = spoke and call.complaint is None and heard.mode != MODE
+    number = _number_for(session, call, now) if asked else ""
+    session.add(call)  # what belongs to a call is written at once, when all of it is known
+    if number:
+        _file_complaint(session, call, number, heard, now)
     session.flush()
     callbacks.call_ended(session, call, now=now)
     return call
@@ -127,8 +128,9 @@ def _recording(clip: Clip) -> Recording:
     )
 
 
-def _file_complaint(session: Session, call: Call, heard: HeardCall, now: datetime) -> None:
-    number = _number_for(session, call, now)
+def _file_complaint(
+    session: Session, call: Call, number: str, heard: HeardCall, now: datetime
+) -> None:
     complaint = Complaint(
         public_number=number,
         state=ComplaintState.RECEIVED,
