@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -31,15 +32,17 @@ _LOOK_S = 0.2
 _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
-_ASK_AGAIN_S = 1.0  # a lost call is found this much later
+_ASK_AGAIN_S = 2.0  # a lost call is found this much later
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
+_GIVE_WAY_S = 0.0002  # how long filing may keep a caller's next word waiting (Python's own: 5 ms)
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
 _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
 
 
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Take and file calls until `stop` is set; then let go of the calls there are."""
+    sys.setswitchinterval(_GIVE_WAY_S)
     wiring.spool.prepare()
     line = _Line(wiring)
     line.start()

@@ -28,6 +28,10 @@ class Aside:
 
     async def run(self, work: Callable[..., T], *values: Any) -> T:
         """What `work(*values)` returns or raises. Who stops waiting does not stop the work."""
+        return await self.start(work, *values)
+
+    def start(self, work: Callable[..., T], *values: Any) -> asyncio.Future[T]:
+        """Begin with it; to be awaited later, in the running loop."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
 
@@ -41,7 +45,7 @@ class Aside:
             _tell(loop, outcome, tell, result)
 
         self._take(task)
-        return await outcome
+        return outcome
 
     def close(self) -> None:
         """Let the threads go when their work is done; nothing may be run after this."""

@@ -33,6 +33,7 @@ OUT = "out"  # the script's name, where the line has placed the call itself
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
 _ASKING = 8  # inquiries at once: a database that hangs holds up these and no recording
 _MEASURING = 2
+_PLENTY_S = 2.0
 
 
 #: The prompts of every language, as they are when a call begins.
@@ -136,12 +137,19 @@ class LineServer:
             log.error("call %s: %s: the fallback takes it", call_id, error)
 
     async def _conduct(self, channel: Channel, call_id: str) -> None:
-        opening = _Opening(self._settings, channel, call_id)
+        opening, sidecar = _Opening(self._settings, channel, call_id), Log(self._spool, call_id)
+        reading = self._files.start(self._opened, sidecar, opening)  # while Asterisk answers
         number, ordinal = await opening.number(), await opening.ordinal()
-        sidecar = Log(self._spool, call_id)
-        started, books = await self._files.run(self._opened, sidecar, opening, number, ordinal)
+        mode, books = await reading
+        started = opening.started(number, ordinal, mode)
         place = Place(
-            call_id, self._spool, books, self._settings.language, self._waiting, self._files
+            call_id,
+            self._spool,
+            books,
+            self._settings.language,
+            self._waiting,
+            self._files,
+            plenty_s=max(_PLENTY_S, 2 * self._settings.limits.speech_s),
         )
         line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
         consent = books[self._settings.language].version(CONSENT)
@@ -172,15 +180,13 @@ class LineServer:
         finish = await conduct(call, line, self._inquirer(opening, errand.inquiry))
         log.info("call %s: %s", call_id, finish.outcome)
 
-    def _opened(
-        self, sidecar: Log, opening: _Opening, number: str, ordinal: int | None
-    ) -> tuple[Started, Mapping[str, PromptBook]]:
-        """The beginning of a call: what it reads from files and asks of ports."""
+    def _opened(self, sidecar: Log, opening: _Opening) -> tuple[str, Mapping[str, PromptBook]]:
+        """The beginning of a call: how the line is switched, and what it can say."""
         call_id = sidecar.call_id
         if not self._spool.sidecar_path(call_id).exists():
             self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
         sidecar.write("mode", "app")
-        return opening.started(number, ordinal), self._books()
+        return opening.mode(), self._books()
 
     def _inquirer(self, opening: _Opening, inquiry: Inquiry | None = None) -> Inquirer:
         """What asks the desk; the caller is not left waiting for a database that hangs."""
@@ -254,14 +260,18 @@ class _Opening:
         ordinal = await self.channel.get("ADUAN_ORDINAL")
         return int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None
 
-    def started(self, number: str, ordinal: int | None) -> Started:
+    def mode(self) -> str:
+        """Where the call begins."""
+        return self._asked("mode", self.settings.mode, self.caller) or "normal"
+
+    def started(self, number: str, ordinal: int | None, mode: str) -> Started:
         """What the flow begins with."""
         pin = self._asked("pin", self.settings.pin, number) if number else ""
         return Started(
             number or None,
             caller_known=bool(self.caller),
             pin=pin if len(pin) == 4 and pin.isdecimal() and pin.isascii() else "",
-            mode=self._asked("mode", self.settings.mode, self.caller) or "normal",
+            mode=mode,
             ordinal=ordinal if number else None,
         )
 

@@ -40,7 +40,7 @@ from ivr.flow import (
 )
 from ivr.nodes import ANY_KEY
 from ivr.prompts import PromptBook
-from ivr.speech import speech_seconds
+from ivr.speech import speech_at_once
 from ivr.spool import NotInSpool, Spool
 from ivr.waiting import WaitingRoom
 from ivr.wav import NotAWave, duration
@@ -52,6 +52,7 @@ _SHORT_BY_S = 0.1  # a file shorter than Asterisk says was cut by a full disk
 _PAUSE_S = 1.0
 _FULL_BYTES = 1_000_000
 _BUFFER_BYTES = 65_536  # Asterisk writes 32 KiB at a time; what did not fit is lost without a word
+_LOOKING_S = 5.0  # at a recording; a disk may be slow
 _LONGEST_TALK_S = 4 * 3600.0  # the dialplan's own limit of a conversation is shorter
 
 
@@ -60,7 +61,7 @@ class Place:
     """Where a call is performed: its id, its files, what the line can say and to whom.
 
     `files` reads and measures what was recorded, aside from the loop. `clips`: sounds of other
-    calls that may be played, by kind.
+    calls that may be played, by kind. `plenty_s` of speech are more than anything depends on.
     """
 
     call_id: str
@@ -70,6 +71,7 @@ class Place:
     waiting: WaitingRoom
     files: Aside
     clips: Mapping[str, Path] = field(default_factory=dict)
+    plenty_s: float = 2.0
 
 
 class AsteriskLine:
@@ -137,7 +139,7 @@ class AsteriskLine:
     def _stems(self, prompts: tuple[str, ...]) -> list[str]:
         """Where the prompts are; empty for one that is not: asking Asterisk for it ends the call's
         conversation with us."""
-        return [self._book.stem(key) if self._book.path(key).is_file() else "" for key in prompts]
+        return [self._book.playable(key) for key in prompts]
 
     async def _stream(
         self, stems: Iterable[str], keys: str, seconds: float, *, whole: bool
@@ -201,7 +203,7 @@ class AsteriskLine:
     ) -> Event:
         gone = recording.ended_by == "hangup"
         try:
-            seconds, speech = await self._place.files.run(_measured, path)
+            seconds, speech = await self._looked_at(path, gone=gone)
         except (NotAWave, OSError) as error:
             log.error("call %s: clip %s: %s", self._place.call_id, action.clip, error)
             return HungUp() if gone else _not_whole(path, "no recording")
@@ -213,6 +215,16 @@ class AsteriskLine:
         if ended_by == "time":
             ended_by = "timeout" if seconds > action.max_s - 1 else "silence"
         return Recorded(action.clip, seconds, speech, ended_by, recording.key)
+
+    async def _looked_at(self, path: Path, *, gone: bool) -> tuple[float, float]:
+        """Seconds, and seconds of speech. Asterisk renews its switch while we look."""
+        looking = self._place.files.start(_measured, path, self._place.plenty_s)
+        try:
+            if not gone:
+                await self._channel.allow(_LOOKING_S)
+        except CallerGone:
+            log.debug("call %s: hung up after a recording", self._place.call_id)
+        return await looking
 
     # ------------------------------------------------------------ other people
 
@@ -266,9 +278,12 @@ class AsteriskLine:
         return self._place.spool.clip_path(self._place.call_id, clip.kind, clip.take)
 
 
-def _measured(path: Path) -> tuple[float, float]:
-    """Seconds of a recording, and of speech in it. Raises NotAWave or OSError."""
-    return duration(path), speech_seconds(path)
+def _measured(path: Path, plenty_s: float) -> tuple[float, float]:
+    """Seconds of a recording, and of speech in it, or at least `plenty_s` of that.
+
+    Raises NotAWave or OSError.
+    """
+    return duration(path), speech_at_once(path, plenty_s)
 
 
 def _lost(path: Path, missing_s: float) -> bool:

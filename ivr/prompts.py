@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
+import os
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
@@ -168,7 +170,17 @@ class PromptBook:
 
     def stem(self, key: str) -> str:
         """Absolute path without extension: what Asterisk plays."""
-        return str(self.path(key).with_suffix("").resolve())
+        return f"{self._of(key)._home}/{key}"
+
+    def playable(self, key: str) -> str:
+        """As `stem`; empty for a prompt whose file is not there now."""
+        stem = self.stem(key)
+        there = os.path.isfile(f"{stem}.wav")  # noqa: PTH113 (asked dozens of times a call)
+        return stem if there else ""
+
+    @cached_property
+    def _home(self) -> str:
+        return str(self.folder.resolve())
 
     def seconds(self, keys: Iterable[str]) -> float:
         """How long these prompts take, one after another; 0 for one that is not there."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import webrtcvad
 
-from ivr.wav import read_samples
+from ivr.wav import duration, pieces, read_samples
 
 FRAME_S = 0.02
 COMPLAINT_S = 0.5
@@ -29,6 +29,7 @@ _STEADY_FRAMES = 4
 _BURST_FRAMES = 6
 _GAP_FRAMES = 6
 _BLOCK_FRAMES = 64  # what is worked on at once stays in the cache
+_PIECE_S = 3.0
 _BESIDE = 2  # a peak is as wide as the window makes it
 
 Flags = npt.NDArray[np.bool_]
@@ -51,6 +52,21 @@ def speech_seconds(path: Path) -> float:
 def _measured(path: Path, _as_it_is: tuple[int, ...]) -> float:
     data, rate = read_samples(path)
     return speech_in(data, rate)
+
+
+def speech_at_once(path: Path, plenty_s: float) -> float:
+    """Seconds of speech in the beginning of a file: enough of it to know that somebody spoke.
+
+    Stops as soon as there are `plenty_s`: a caller waits, and may have spoken for minutes. With
+    less than that in all of it, the same as `speech_seconds`, which also raises the same.
+    """
+    if duration(path) > _PIECE_S:
+        found = 0.0
+        for data, rate in pieces(path, _PIECE_S):
+            found += speech_in(data, rate)
+            if found >= plenty_s:
+                return found
+    return speech_seconds(path)
 
 
 def speech_in(data: bytes, rate: int) -> float:

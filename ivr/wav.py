@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -135,6 +136,17 @@ def repair(path: Path) -> Wave:
 def duration(path: Path) -> float:
     """Seconds of a WAVE file, whether or not its header is right. Raises NotAWave."""
     return inspect(path).seconds
+
+
+def pieces(path: Path, seconds: float) -> Iterator[tuple[bytes, int]]:
+    """The samples as `read_samples` gives them, so many seconds at a time. Raises NotAWave."""
+    wave = inspect(path)
+    left, size = wave.frames * 2, int(seconds * wave.rate) * 2
+    with path.open("rb") as file:
+        file.seek(wave.data_at)
+        while left > 0 and (data := file.read(min(size, left))):
+            left -= len(data)
+            yield data, wave.rate
 
 
 def read_samples(path: Path) -> tuple[bytes, int]:

@@ -74,12 +74,12 @@ class _Made(dict[str, Made]):
 class _Book(PromptBook):
     """A book whose prompts are there as soon as they are looked for."""
 
-    def path(self, key: str) -> Path:
-        """The sound file of a prompt."""
-        file = super().path(key)
+    def stem(self, key: str) -> str:
+        """What Asterisk plays."""
+        file = self.path(key)
         file.parent.mkdir(exist_ok=True)
         file.touch()
-        return file
+        return super().stem(key)
 
 
 @cache

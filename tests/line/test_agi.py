@@ -272,7 +272,7 @@ def test_a_name_that_cannot_be_recorded_does_not_cost_the_number(server: LineSer
 def test_a_bug_of_ours_is_logged_and_leaves_the_caller_to_the_fallback(
     server: LineServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("ivr.performing.speech_seconds", lambda path: 1 / 0)
+    monkeypatch.setattr("ivr.performing.speech_at_once", lambda path, plenty_s: 1 / 0)
     asterisk = called(server)
     assert "ADUAN_DONE" not in asterisk.variables
     assert "ZeroDivisionError" in caplog.text

@@ -290,7 +290,9 @@ def test_the_application_hangs(
     exchange: Exchange, spoken: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     awake = threading.Event()
-    monkeypatch.setattr("ivr.performing.speech_seconds", lambda path: float(awake.wait(120)))
+    monkeypatch.setattr(
+        "ivr.performing.speech_at_once", lambda path, plenty_s: float(awake.wait(120))
+    )
     with exchange.application(replace(LIMITS, complaint_s=6)):
         plan = CallPlan((Say(spoken), Say(spoken, Beep())), caller="0813003")
         (result,) = exchange.calls(plan)

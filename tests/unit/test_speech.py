@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivr.speaking import Samples, levelled, spoken, write
-from ivr.speech import COMPLAINT_S, speech_in, speech_seconds
+from ivr.speech import COMPLAINT_S, speech_at_once, speech_in, speech_seconds
 from ivr.wav import NotAWave
 
 RATE = 8000
@@ -112,6 +112,30 @@ def test_a_file(tmp_path: Path) -> None:
     assert speech_seconds(path) == pytest.approx(4.2, abs=0.4)
     path.write_bytes(path.read_bytes()[:40] + bytes(4) + path.read_bytes()[44:])
     assert speech_seconds(path) == pytest.approx(4.2, abs=0.4)
+
+
+def test_a_long_recording_is_looked_at_until_there_is_plenty(tmp_path: Path) -> None:
+    sentence = said(SENTENCE)
+    write(tmp_path / "long.wav", np.concatenate([silence(7), *[sentence] * 9]), RATE)
+    whole = speech_seconds(tmp_path / "long.wav")
+    assert 2 <= speech_at_once(tmp_path / "long.wav", 2.0) < 6 < whole
+    assert speech_at_once(tmp_path / "long.wav", 1000.0) == whole
+
+
+@pytest.mark.parametrize("seconds", [2, 10])
+def test_without_plenty_all_of_it_counts(tmp_path: Path, seconds: float) -> None:
+    word = np.concatenate([silence(seconds), said("lampu mati"), noise(seconds, -60)])
+    write(tmp_path / "word.wav", word, RATE)
+    heard = speech_at_once(tmp_path / "word.wav", 2.0)
+    assert COMPLAINT_S <= heard == speech_seconds(tmp_path / "word.wav") < 2
+
+
+def test_a_file_that_somebody_writes_to_is_measured_anew(tmp_path: Path) -> None:
+    path = tmp_path / "clip.wav"
+    write(path, silence(2), RATE)
+    assert speech_seconds(path) == 0
+    write(path, said(SENTENCE)[: 3 * RATE], RATE)
+    assert speech_seconds(path) > 1
 
 
 def test_what_is_no_recording_is_an_error(tmp_path: Path) -> None:
