@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up test endurance check format prompts lock clean venv parts dev
+.PHONY: help up test endurance bench check format prompts lock clean venv parts dev
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -16,6 +16,11 @@ test: dev parts check ## the gates, then every test (ARGS="tests/unit -k flow")
 
 endurance: dev parts ## the full figures, one test after the other: hundreds of kills and calls, minutes each (ARGS="tests/line")
 	@exec .venv/bin/pytest -m endurance -s $(ARGS)
+
+bench: dev ## ours beside its peers and its limits, as ratios (ARGS="--only agi --rounds 5")
+	@deploy/venv.sh requirements-bench.lock
+	@if [ -x deploy/parts.sh ]; then deploy/parts.sh; deploy/parts.sh --bench; fi
+	@exec .venv/bin/python -m tests.bench $(ARGS)
 
 check: dev ## the gates alone: style, types, arrows, migrations equal models
 	@.venv/bin/ruff check --quiet .

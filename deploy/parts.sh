@@ -2,13 +2,14 @@
 # Gets the two system programs that are not Python: Asterisk (the exchange) and espeak-ng
 # (speaks the prompts and the demonstration's complaint).
 #
-#   deploy/parts.sh [--check] [DIR]      DIR is .parts in the project unless named
+#   deploy/parts.sh [--check] [--bench] [DIR]      DIR is .parts in the project unless named
 #
 # For each: what is on this machine is used; else, as root, the distribution's package is
 # installed; else it is unpacked below DIR with nothing but apt-get and dpkg-deb, without
 # root and without a chroot. Nothing outside DIR changes in that case.
 # What was found is written to DIR/parts.env as KEY=VALUE lines. A part that cannot be had
 # is named there as MISSING, and the script still ends with 0: the rest works without it.
+# --bench is about SIPp alone (hundreds of callers for `make bench`), found in DIR/bench.env.
 # --check changes nothing; it ends with 1 when something is missing.
 # Running it again is harmless, and instant when all is there. An interrupted run leaves
 # only drafts behind, which the next one removes.
@@ -16,6 +17,7 @@ set -euo pipefail
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 PARTS=(asterisk espeak-ng)
+FILE=parts.env
 OLDEST_ASTERISK=18
 NEXT_DEBIAN=forky # Debian 12 and 13 have no asterisk; this release has it again
 
@@ -26,7 +28,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 satisfied() { # is every program named in parts.env still in its place?
   local key value seen=0
-  [ -r "$dir/parts.env" ] || return 1
+  [ -r "$dir/$FILE" ] || return 1
   while IFS='=' read -r key value; do
     case $key in
       *_BIN | *_LOADER)
@@ -34,7 +36,7 @@ satisfied() { # is every program named in parts.env still in its place?
         [ -z "$value" ] || seen=$((seen + 1)) ;;
       MISSING) [ -z "$value" ] || return 1 ;;
     esac
-  done <"$dir/parts.env"
+  done <"$dir/$FILE"
   [ "$seen" -ge "${#PARTS[@]}" ]
 }
 
@@ -98,6 +100,19 @@ found_espeak_ng() {
   fi
   printf 'ESPEAK_BIN=%s\nESPEAK_DATA=%s\n' "$bin" "$data"
   printf 'ESPEAK_LOADER=%s\nESPEAK_LIBRARIES=%s\n' "$loader" "${loader:+$(libraries_of "$root")}"
+}
+
+found_sip_tester() {
+  local root=$1 bin loader=
+  if [ -z "$root" ]; then
+    bin=$(command -v sipp) || return 1
+  else
+    bin=$root/usr/bin/sipp
+    [ -x "$bin" ] || return 1
+    loader=$(loader_of "$root")
+  fi
+  printf 'SIPP_BIN=%s\nSIPP_LOADER=%s\n' "$bin" "$loader"
+  printf 'SIPP_LIBRARIES=%s\n' "${loader:+$(libraries_of "$root")}"
 }
 
 found() { "found_${1//-/_}" "$2"; }
@@ -269,13 +284,14 @@ get() { # PART: leaves its lines in DIR/PART.env, or fails
 what_without() {
   case $1 in
     asterisk) echo "calls over SIP do not work; the test phone, console, agencies and clock do" ;;
+    sip-tester) echo "'make bench' places no calls; its other parts run" ;;
     espeak-ng) echo "new prompts and 'call --say' do not work; the recorded prompts do" ;;
   esac
 }
 
 check() {
   local part missing=0
-  if satisfied; then say "all there ($dir/parts.env)"; return 0; fi
+  if satisfied; then say "all there ($dir/$FILE)"; return 0; fi
   for part in "${PARTS[@]}"; do
     if found "$part" "" >/dev/null; then say "$part: on this machine"
     else say "$part: not there yet; get it with deploy/parts.sh"; missing=1; fi
@@ -284,7 +300,7 @@ check() {
 }
 
 gather() {
-  local part missing=() draft="$dir/parts.env.draft"
+  local part missing=() draft="$dir/$FILE.draft"
   : >"$draft"
   for part in "${PARTS[@]}"; do
     if get "$part"; then
@@ -297,13 +313,14 @@ gather() {
     fi
   done
   printf 'MISSING=%s\n' "${missing[*]-}" >>"$draft"
-  mv "$draft" "$dir/parts.env"
+  mv "$draft" "$dir/$FILE"
 }
 
 main() {
   local checking=
   [ "${1-}" != --check ] || { checking=1; shift; }
-  case ${1-} in -*) echo "usage: deploy/parts.sh [--check] [DIR]" >&2; exit 2 ;; esac
+  [ "${1-}" != --bench ] || { PARTS=(sip-tester) FILE=bench.env; shift; }
+  case ${1-} in -*) echo "usage: deploy/parts.sh [--check] [--bench] [DIR]" >&2; exit 2 ;; esac
   dir=${1:-$(dirname "${BASH_SOURCE[0]}")/../.parts}
   if [ -z "$checking" ]; then
     satisfied && exit 0
