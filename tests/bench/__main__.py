@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.bench import agi, calls
+from tests.bench import agi, calls, webhook
 from tests.bench.figures import Part
 from tests.bench.running import ROOT
 
@@ -19,8 +19,9 @@ PARTS: dict[str, Callable[[Path, int], Part]] = {
     "agi": agi.bench,
     "calls-200": partial(calls.bench, size=200),
     "calls-400": partial(calls.bench, size=400, subjects=("line", "bare")),
+    "webhook": webhook.bench,
 }
-ROUNDS = {"agi": 7, "calls-200": 3, "calls-400": 3}
+ROUNDS = {"agi": 7, "calls-200": 3, "calls-400": 3, "webhook": 5}
 OUT = ROOT / "test-artifacts" / "bench.json"
 
 
