@@ -429,6 +429,16 @@ class OfficerLink(Base):
     first_opened_at: Mapped[datetime | None]
 
 
+class Submission(Base):
+    """A form of an officer's page that was taken, by the key that it carried."""
+
+    __tablename__ = "submissions"
+    link_id: Mapped[int] = mapped_column(ForeignKey("officer_links.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    verb: Mapped[str] = mapped_column(String(20))
+    at: Mapped[datetime]
+
+
 class History(Base):
     """Every change of a complaint or ticket: who, when, from, to, why."""
 

@@ -7,14 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_urlsafe
 
-from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
 from flask_babel import gettext as _
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.domain.ticket import WaitingReason, verbs_from
-from callcenter.services import audit, links, pins, reports
+from callcenter.services import audit, links, once, pins, reports
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
 from callcenter.store.models import Person, Ticket
@@ -27,7 +41,7 @@ from callcenter.web.tickets import send_evidence, send_paper, send_photo, send_v
 
 door = Blueprint("officer", __name__, url_prefix="/p")
 
-Answer = str | AnyResponse | tuple[str, int]
+Answer = str | AnyResponse | tuple[str | AnyResponse, int]
 #: A picture of nothing.
 _NOTHING = b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
 
@@ -62,8 +76,10 @@ def _visit(db: Session, token: str) -> Visit:
 
 
 @door.errorhandler(NotFound)
-def gone(_error: NotFound) -> tuple[str, int]:
+def gone(_error: NotFound) -> Answer:
     """Wrong, expired or revoked: one page, so that a guesser learns nothing."""
+    if _FROM_BOX in request.headers:
+        return jsonify(refused={"gone": True}), 404
     return render_template("officer_gone.html"), 404
 
 
@@ -81,23 +97,66 @@ def page(token: str) -> str:
 @door.post("/<token>/<verb>")
 @needs(PUBLIC)
 def act(token: str, verb: str) -> Answer:
-    """Do one thing; what is not acceptable comes back with what was typed."""
+    """Do one thing, once; what is not acceptable comes back with what was typed."""
     read_form = _VERBS.get(verb)
     if read_form is None:
         abort(404)
     visit = _visit(reading(), token)
     if not visit.may_act:
         abort(403)
-    actor = visit.actor
+    try:
+        _do_once(visit, verb, read_form)
+    except Refused as error:
+        stop_reading()
+        return _refused(token, verb, error)
+    flash(_("Tersimpan. Terima kasih."), "ok")
+    if _FROM_BOX in request.headers:
+        return jsonify(done=True)
+    return redirect(url_for("officer.page", token=token))
+
+
+#: A form that the page kept and sends by itself: the answer is for a script.
+_FROM_BOX = "X-Outbox"
+
+
+def _do_once(visit: Visit, verb: str, read_form: Callable[[int], Act]) -> None:
+    """What the form asks; a repeat does nothing, quietly. Raises Refused."""
+    key = once.key_of(request.form.get("once", ""))
+    if once.seen(reading(), visit.link_id, key):
+        return
     try:
         perform = read_form(visit.ticket.id)
         with writing() as db:
-            perform(db, actor=actor, now=now(), rules=wiring().rules)
-    except Refused as error:
+            if once.first_time(db, visit.link_id, key, verb, now()):
+                perform(db, actor=visit.actor, now=now(), rules=wiring().rules)
+    except Refused:
         stop_reading()
-        return _render(_visit(reading(), token), verb, {error.field: _(error.message)}), 400
-    flash(_("Tersimpan. Terima kasih."), "ok")
-    return redirect(url_for("officer.page", token=token))
+        if not once.seen(reading(), visit.link_id, key):  # else its twin was quicker
+            raise
+
+
+def _refused(token: str, verb: str, error: Refused) -> Answer:
+    message = _(error.message)
+    if _FROM_BOX in request.headers:
+        return jsonify(refused={"field": error.field, "message": message}), 400
+    return _render(_visit(reading(), token), verb, {error.field: message}), 400
+
+
+@door.get("/<token>/key")
+@needs(PUBLIC)
+def key(token: str) -> Answer:
+    """A form's token, fresh: what waited for a network was typed in another session."""
+    _visit(reading(), token)
+    return jsonify(csrf_token=generate_csrf())
+
+
+@door.get("/worker.js")
+@needs(PUBLIC)
+def worker() -> Response:
+    """What opens the pages without a network; it stands here because it may rule over /p/ only."""
+    return send_from_directory(
+        Path(__file__).parent / "static", "officer-worker.js", mimetype="text/javascript", max_age=0
+    )
 
 
 _VERBS: dict[str, Callable[[int], Act]] = {
@@ -201,6 +260,7 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         clips=clips,
         verbs=verbs_from(ticket.state) if visit.may_act else frozenset(),
         tried=verb,
+        once=token_urlsafe,
         errors=errors or {},
         typed=request.form,
         reasons=list(WaitingReason),

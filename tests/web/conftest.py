@@ -384,7 +384,12 @@ def tab(browser: Browser, live: Live) -> Iterator[Callable[..., Page]]:
 
 def _bad(said: Any) -> bool:
     """An error of the page itself, not what the network did: a status, a stream cut by leaving."""
-    network = ("the server responded with a status", "Response Status Error Code", "[object Event]")
+    network = (
+        "Failed to load resource: net::ERR_",
+        "the server responded with a status",
+        "Response Status Error Code",
+        "[object Event]",
+    )
     return said.type == "error" and not any(words in said.text for words in network)
 
 

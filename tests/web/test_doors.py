@@ -67,6 +67,8 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "machinery.page": ("GET", "/machinery", {SUPERVISOR, ADMIN}),
     "health.healthz": ("GET", "/healthz", PUBLIC),
     "officer.page": ("GET", "/p/{k}", PUBLIC),
+    "officer.key": ("GET", "/p/{k}/key", PUBLIC),
+    "officer.worker": ("GET", "/p/worker.js", PUBLIC),
     "officer.act": ("POST", "/p/{k}/accept", PUBLIC),
     "officer.clip": ("GET", "/p/{k}/recordings/{r}.wav", PUBLIC),
     "officer.photo": ("GET", "/p/{k}/photos/1.jpg", PUBLIC),

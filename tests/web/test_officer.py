@@ -17,7 +17,16 @@ from sqlalchemy import select
 
 from callcenter.domain.ticket import TicketState
 from callcenter.services import audit, links, photos
-from callcenter.store.models import Attachment, Audit, Base, Notice, OfficerLink, Ticket
+from callcenter.store.models import (
+    Attachment,
+    Audit,
+    Base,
+    History,
+    Notice,
+    OfficerLink,
+    Submission,
+    Ticket,
+)
 from callcenter.wiring import Wiring
 from tests.services.test_voice_notes import spoken
 from tests.web.conftest import Sent, post, recording_id
@@ -65,11 +74,15 @@ def test_the_page_says_what_where_how_urgent_and_until_when(
     assert "I Wayan Contoh" not in page
 
 
-def test_the_page_is_small_and_needs_no_script(client: FlaskClient, sent: Sent) -> None:
+def test_the_first_load_is_small_without_the_clip(client: FlaskClient, sent: Sent) -> None:
+    """Everything that the page names, and what its worker loads; nothing of it is compressed."""
     page = client.get(f"/p/{sent.token}")
-    style = client.get("/static/app.css")
-    assert len(page.data) + len(style.data) < 60_000
-    assert b"<script" not in page.data
+    named = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
+    assert len(named) == 4
+    size = len(page.data) + sum(
+        len(client.get(url).data) for url in (*named, "/p/worker.js", f"/p/{sent.token}")
+    )
+    assert size < 60_000
     assert b'preload="none"' in page.data
 
 
@@ -362,3 +375,98 @@ def test_photos_are_decoded_while_nobody_else_has_to_wait(
     monkeypatch.setattr("callcenter.services.photos.developed", slowly)
     assert _act(client, sent, "report", **report_fields(picture())).status_code == 302
     assert len(written) == 1
+
+
+# ---------------------------------------------------------------- once
+
+KEY = "k" * 32
+BOX = {"X-Outbox": "1"}
+
+
+def _send(client: FlaskClient, sent: Sent, verb: str, **fields: Any) -> Any:
+    """As the page sends what it kept: a fresh token, and an answer for a script."""
+    found = client.get(f"/p/{sent.token}/key").json
+    assert found is not None
+    return client.post(f"/p/{sent.token}/{verb}", data={**found, **fields}, headers=BOX)
+
+
+def test_the_same_form_again_does_nothing_and_is_no_mistake(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    for _ in range(3):
+        answer = _send(client, sent, "respond", response="Besok ditambal.", once=KEY)
+        assert (answer.status_code, answer.json) == (200, {"done": True})
+    with wired.store.read() as db:
+        rows = db.scalars(select(History).where(History.verb == "respond")).all()
+    assert len(rows) == 1
+
+
+def test_without_scripts_a_repeat_is_as_quiet(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    for _ in range(2):
+        answer = _act(client, sent, "respond", response="Besok ditambal.", once=KEY)
+        assert answer.status_code == 302
+    page = client.get(f"/p/{sent.token}").text
+    keys = re.findall(r'name="once" value="([^"]+)"', page)
+    assert len(keys) == len(set(keys)) > 1
+
+
+def test_a_report_that_arrived_is_not_decoded_a_second_time(
+    client: FlaskClient, wired: Wiring, sent: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _act(client, sent, "report", **report_fields(picture()), once=KEY).status_code == 302
+    monkeypatch.setattr("callcenter.services.photos.developed", lambda _data: 1 / 0)
+    assert _act(client, sent, "report", **report_fields(picture()), once=KEY).status_code == 302
+    with wired.store.read() as db:
+        assert len(db.scalars(select(Attachment)).all()) == 1
+
+
+def test_what_was_refused_may_be_sent_again_with_the_same_key(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    refused = _send(client, sent, "respond", response=" ", once=KEY)
+    assert refused.status_code == 400
+    assert refused.json == {"refused": {"field": "response", "message": "Tuliskan tanggapan Anda."}}
+    assert _send(client, sent, "respond", response="Besok.", once=KEY).status_code == 200
+    assert _ticket(wired, sent).state is TicketState.RESPONDED
+
+
+def test_a_key_counts_for_its_own_link_only(
+    client: FlaskClient, wired: Wiring, sent: Sent, a_ticket: Callable[..., Sent]
+) -> None:
+    other = a_ticket(2)
+    for one in (sent, other):
+        assert _send(client, one, "respond", response="Besok.", once=KEY).status_code == 200
+        assert _ticket(wired, one).state is TicketState.RESPONDED
+
+
+def test_what_is_no_key_is_taken_as_it_comes(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    for key in ("", "short", "x" * 65, "ä" * 20, "a b" * 10):
+        _send(client, sent, "accept", once=key)
+    assert _ticket(wired, sent).state is TicketState.ACCEPTED
+    with wired.store.read() as db:
+        assert db.scalars(select(Submission)).all() == []
+
+
+def test_a_link_that_ended_tells_the_script_so(
+    client: FlaskClient, wired: Wiring, sent: Sent
+) -> None:
+    token = client.get(f"/p/{sent.token}/key").json
+    assert token is not None
+    with wired.store.write() as db:
+        links.revoke(db, sent.link_id, datetime.now(UTC))
+    assert client.get(f"/p/{sent.token}/key").status_code == 404
+    answer = client.post(f"/p/{sent.token}/accept", data=token, headers=BOX)
+    assert (answer.status_code, answer.json) == (404, {"refused": {"gone": True}})
+
+
+def test_the_worker_is_fresh_each_time_and_rules_over_these_pages_only(
+    client: FlaskClient,
+) -> None:
+    answer = client.get("/p/worker.js")
+    assert answer.mimetype == "text/javascript"
+    assert "no-cache" in answer.headers["Cache-Control"]
+    assert "Service-Worker-Allowed" not in answer.headers
