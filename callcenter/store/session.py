@@ -8,6 +8,7 @@ a power cut.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 
 _READ_ONLY = "aduan24_read"
 _POSTED = "aduan24_posted"
+_LONGEST_TURN_S = 30.0  # as SQLite's busy_timeout
 
 #: A notice for the workers: its id, and whether it is urgent.
 Letter = tuple[int, bool]
@@ -72,6 +74,7 @@ class Store:
         self, engine: Engine, posted: Callable[[Sequence[Letter]], None] = _nobody
     ) -> None:
         self.engine, self._posted = engine, posted
+        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
         options: dict[str, Any] = {_READ_ONLY: True}
         if engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ"
@@ -80,10 +83,29 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A write transaction: commits at the end, rolls back on an error."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with (
+            self._turn(),
+            Session(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
         if letters := session.info.pop(_POSTED, None):
             self._posted(letters)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite's one writer: threads of a process wake each other at once, instead of looking
+        again after ever longer pauses. Other processes, and who waits too long, still meet there.
+        """
+        if self._one_writer is None:
+            yield
+            return
+        taken = self._one_writer.acquire(timeout=_LONGEST_TURN_S)
+        try:
+            yield
+        finally:
+            if taken:
+                self._one_writer.release()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
