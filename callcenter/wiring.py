@@ -35,6 +35,7 @@ from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
 from callcenter.services.out_plans import Ground
 from callcenter.services.receipts import ReceiptRules
+from callcenter.services.replies import ReplyRules
 from callcenter.services.report_paper import Desk, Letterhead
 from callcenter.services.room import RoomWatch, SpoolRoom
 from callcenter.services.rules import Rules
@@ -102,6 +103,12 @@ class Wiring:
         """What a receipt says, and when it may leave."""
         programme = self.config.programme
         return ReceiptRules(programme.name, programme.phone, self.config.night)
+
+    @cached_property
+    def reply_rules(self) -> ReplyRules:
+        """What officers' answers by message need."""
+        config = self.config
+        return ReplyRules(self.rules, config.storage.recordings, config.programme.phone)
 
     @cached_property
     def inquiry_rules(self) -> InquiryRules:
@@ -349,6 +356,7 @@ def rules_of(config: Config) -> Rules:
         link_lifetime=timedelta(days=config.web.link_days),
         closing_after=config.window.closing_after / config.window.time_scale,
         programme_name=config.programme.name,
+        replies=config.notices.twilio is not None,
     )
 
 

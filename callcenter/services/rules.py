@@ -24,6 +24,7 @@ class Rules:
     link_lifetime: timedelta
     closing_after: timedelta
     programme_name: str
+    replies: bool = False  # officers may answer by message
 
     def category(self, key: str | None) -> Category | None:
         """The category with this key, or None."""

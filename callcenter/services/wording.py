@@ -39,8 +39,15 @@ def of_step(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> Words:
     lines = [_opening(step, ticket, now), f"{what}.", *_where(complaint)]
     if ticket.order:
         lines.append(f"Perintah: {discreet(ticket.order, complaint)}")
+    if rules.replies and _wants_a_yes(step, ticket):
+        lines.append(f"Balas: TERIMA {complaint.public_number}")
     lines += [excerpt(complaint.transcript, complaint), _until(step, ticket, now, rules)]
     return Words(f"{_title(step, ticket)}: {what}", _joined(complaint, lines))
+
+
+def _wants_a_yes(step: Step, ticket: Ticket) -> bool:
+    first = step.after == timedelta(0)
+    return ticket.times.accepted_at is None and (first or step.until is Until.ACCEPTED)
 
 
 def of_report(ticket: Ticket, text: str, rules: Rules) -> Words:
@@ -141,7 +148,7 @@ def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
 def _until(step: Step, ticket: Ticket, now: datetime, rules: Rules) -> str:
     if step.until in (Until.HANDLED, Until.REPORTED):
         return ""  # the answer was given
-    due = _local(ticket.due_at, rules)
+    due = local(ticket.due_at, rules)
     return f"Jawab sebelum {due}." if now < ticket.due_at else f"Batas waktunya {due}."
 
 
@@ -190,7 +197,8 @@ def discreet(text: str, complaint: Complaint) -> str:
     return re.sub(rf"(?<!\w){spelled}(?!\w)", "pelapor", text, flags=re.IGNORECASE)
 
 
-def _local(moment: datetime, rules: Rules) -> str:
+def local(moment: datetime, rules: Rules) -> str:
+    """A moment as the programme's zone shows it: `03-03-2026 10.00 WITA`."""
     return f"{moment.astimezone(rules.zone):%d-%m-%Y %H.%M} WITA"
 
 

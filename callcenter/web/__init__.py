@@ -30,6 +30,7 @@ from callcenter.web import (
     silence,
     tickets,
     twilio,
+    twilio_messages,
     waiting,
 )
 from callcenter.wiring import Wiring
@@ -53,6 +54,7 @@ _ROOMS = (
     prompts,
     phone,
     twilio,
+    twilio_messages,
 )
 
 

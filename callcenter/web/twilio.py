@@ -42,17 +42,22 @@ def signed(view: View) -> View:
     @wraps(view)
     def guarded(**values: Any) -> Any:
         _line()
-        request.max_content_length = _MOST_BYTES
-        if request.mimetype != "application/x-www-form-urlencoded" or not _is_signed():
-            abort(403)
-        account = wiring().config.notices.twilio
-        if account is None or request.form.get("AccountSid") != account.account_sid:
-            abort(403)
+        only_signed()
         if not CALL_SID.fullmatch(request.form.get("CallSid", "")):
             abort(400)
         return view(**values)
 
     return guarded
+
+
+def only_signed() -> None:
+    """403 for whatever Twilio did not sign for our account."""
+    request.max_content_length = _MOST_BYTES
+    if request.mimetype != "application/x-www-form-urlencoded" or not _is_signed():
+        abort(403)
+    account = wiring().config.notices.twilio
+    if account is None or request.form.get("AccountSid") != account.account_sid:
+        abort(403)
 
 
 def _is_signed() -> bool:

@@ -86,6 +86,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "twilio.status": ("POST", "/twilio/status", PUBLIC),
     "twilio.recording": ("POST", "/twilio/recording", PUBLIC),
     "twilio.prompt": ("GET", "/twilio/prompts/id/thanks.wav", PUBLIC),
+    "twilio_messages.message": ("POST", "/twilio/message", PUBLIC),
     "twilio.clip": ("GET", "/twilio/clips/x.wav", PUBLIC),
 }
 

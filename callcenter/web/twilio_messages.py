@@ -1,0 +1,49 @@
+"""Twilio's door for messages that come in: officers answer by WhatsApp or SMS."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, Response, abort, request
+from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]
+
+from callcenter.services import replies
+from callcenter.services.replies import Inbound
+from callcenter.web.access import PUBLIC, needs
+from callcenter.web.context import now, wiring, writing
+from callcenter.web.security import csrf
+from callcenter.web.twilio import only_signed
+
+door = Blueprint("twilio_messages", __name__, url_prefix="/twilio")
+csrf.exempt(door)  # Twilio's signature takes the token's place
+
+#: https://www.twilio.com/docs/glossary/what-is-a-sid: a message's begins with SM or MM.
+_MESSAGE_SID = re.compile(r"(?:SM|MM)[0-9a-f]{32}", re.ASCII)
+_WHATSAPP = "whatsapp:"
+
+
+@door.post("/message")
+@needs(PUBLIC)
+def message() -> Response:
+    """A message -> TwiML with one answer; delivered twice, it acts once and has the same answer."""
+    if wiring().config.notices.twilio is None:
+        abort(404)
+    only_signed()
+    form = request.form
+    if not _MESSAGE_SID.fullmatch(form.get("MessageSid", "")):
+        abort(400)
+    sender = form.get("From", "")
+    media = form.get("NumMedia", "0")
+    inbound = Inbound(
+        provider_id=form["MessageSid"],
+        channel="whatsapp" if sender.startswith(_WHATSAPP) else "sms",
+        sender=sender.removeprefix(_WHATSAPP),
+        body=form.get("Body", ""),
+        media=int(media) if media.isascii() and media.isdigit() and len(media) < 4 else 0,
+    )
+    with writing() as db:
+        answer = replies.take(db, inbound, now=now(), rules=wiring().reply_rules)
+    document = MessagingResponse()
+    if answer:
+        document.message(answer)
+    return Response(str(document), mimetype="text/xml")

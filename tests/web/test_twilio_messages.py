@@ -1,0 +1,106 @@
+"""Messages that Twilio brings: only what it signed, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import select
+from twilio.request_validator import RequestValidator
+from werkzeug.test import TestResponse
+
+from callcenter.services import directory
+from callcenter.store.inbound_models import InboundMessage
+from callcenter.store.models import Base, Complaint, Ticket
+from callcenter.web import create_app
+from callcenter.wiring import Wiring
+from tests.web.conftest import ROOT, Closing, Sent, build
+from tests.web.twilio_caller import ACCOUNT, PUBLIC_URL, TOKEN, config_text
+
+URL = f"{PUBLIC_URL}/twilio/message"
+SID = "SM" + "0" * 31 + "1"
+OFFICER = "whatsapp:+628120000011"
+
+
+@pytest.fixture
+def wired(tmp_path: Path) -> Iterator[Wiring]:
+    (tmp_path / "twilio.secret").write_text(TOKEN)
+    built = build(tmp_path, config_text(ROOT / "config.yaml"))
+    Base.metadata.create_all(built.store.engine)
+    with built.store.write() as db:
+        directory.sync(db, built.config, datetime.now(UTC))
+    yield built
+    built.store.engine.dispose()
+
+
+@pytest.fixture
+def client(wired: Wiring) -> FlaskClient:
+    app = create_app(wired)
+    app.test_client_class = Closing
+    return app.test_client()
+
+
+def _post(client: FlaskClient, signature: str | None = None, **fields: str) -> TestResponse:
+    form = {"AccountSid": ACCOUNT, "MessageSid": SID, "From": OFFICER, "Body": "", **fields}
+    signed = RequestValidator(TOKEN).compute_signature(URL, form)
+    headers = {"X-Twilio-Signature": signed if signature is None else signature}
+    return client.post("/twilio/message", data=form, headers=headers)
+
+
+def _messages(wired: Wiring) -> list[InboundMessage]:
+    with wired.store.read() as db:
+        return list(db.scalars(select(InboundMessage)))
+
+
+def _number(wired: Wiring, sent: Sent) -> str:
+    with wired.store.read() as db:
+        return db.get_one(Complaint, sent.complaint_id).public_number
+
+
+def test_a_signed_message_acts_and_is_answered_each_time_the_same(
+    wired: Wiring, client: FlaskClient, a_ticket: Callable[..., Sent]
+) -> None:
+    sent = a_ticket()
+    body = f"TERIMA {_number(wired, sent)}"
+    answers = [_post(client, Body=body) for _ in range(3)]
+    assert {a.status_code for a in answers} == {200}
+    assert len({a.text for a in answers}) == 1
+    told = ElementTree.fromstring(answers[0].text).findtext("Message")  # noqa: S314 - our own
+    assert told
+    assert "Anda terima" in told
+    with wired.store.read() as db:
+        assert db.get_one(Ticket, sent.ticket_id).accepted_by == "person:pupr_1"
+    (kept,) = _messages(wired)
+    assert (kept.channel, kept.result, kept.ticket_id) == ("whatsapp", "done", sent.ticket_id)
+
+
+@pytest.mark.parametrize("signature", ["", "nonsense", "ümlaut"])
+def test_what_twilio_did_not_sign_stays_outside(
+    wired: Wiring, client: FlaskClient, signature: str
+) -> None:
+    assert _post(client, signature, Body="TERIMA 10000009").status_code == 403
+    assert _messages(wired) == []
+
+
+def test_another_account_a_strange_id_and_another_form_stay_outside(
+    wired: Wiring, client: FlaskClient
+) -> None:
+    assert _post(client, AccountSid="AC" + "0" * 32).status_code == 403
+    assert _post(client, MessageSid="CA" + "0" * 32).status_code == 400
+    assert client.post("/twilio/message", json={"Body": "TERIMA"}).status_code == 403
+    assert client.get("/twilio/message").status_code == 405
+    assert _messages(wired) == []
+
+
+def test_what_a_citizen_writes_is_kept_and_answered_without_a_word_about_tickets(
+    wired: Wiring, client: FlaskClient
+) -> None:
+    answer = _post(client, From="+628123456789", Body="Lampu mati <b>& gelap", NumMedia="2")
+    assert "5501000" in answer.text
+    (kept,) = _messages(wired)
+    assert (kept.result, kept.channel, kept.media) == ("stranger", "sms", 2)
+    assert kept.body == "Lampu mati <b>& gelap"
