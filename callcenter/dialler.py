@@ -120,7 +120,7 @@ class Dialler:
         """The exchange is asked after the doubt was noticed, and before anything is decided."""
         ways = self._ways
         with ways.store.read() as session:
-            doubts = [call.id for call in out_calls.doubtful(session, self._clock())]
+            doubts = [call.id for call in out_calls.doubtful(session, self._clock(), ways.node)]
         if not doubts:
             return
         known = self._exchange.live_calls() | set(ways.spool.call_ids())
@@ -140,7 +140,7 @@ class Dialler:
         """One citizen at a time, while an operator is free and no caller waits."""
         ways, now = self._ways, self._clock()
         with ways.store.read() as session:
-            due = out_calls.somebody_due(session, now, ways.ground.forbidden)
+            due = out_calls.somebody_due(session, now, ways.ground.forbidden, ways.node)
         if not due or not self._exchange.somebody_free():
             return
         with ways.store.write() as session:

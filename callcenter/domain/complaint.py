@@ -82,7 +82,9 @@ def advance(state: ComplaintState, verb: str) -> ComplaintState:
 
 
 #: A ticket in one of these no longer counts for its complaint.
-_DROPPED = frozenset({TicketState.RETURNED})
+#: Tickets that count for nothing, and those whose report has been delivered.
+DROPPED = frozenset({TicketState.RETURNED})
+REPORTED = frozenset({TicketState.REPORTED, TicketState.CLOSED})
 
 _ANSWERED = frozenset(
     {
@@ -98,7 +100,7 @@ _ANSWERED = frozenset(
 
 def all_answered(tickets: Collection[TicketState]) -> bool:
     """Whether every ticket that still counts has been answered; False without any."""
-    live = [state for state in tickets if state not in _DROPPED]
+    live = [state for state in tickets if state not in DROPPED]
     return bool(live) and all(state in _ANSWERED for state in live)
 
 
@@ -107,11 +109,11 @@ _HANDLED = frozenset({TicketState.HANDLED, TicketState.REPORTED, TicketState.CLO
 
 def all_handled(tickets: Collection[TicketState]) -> bool:
     """Whether the work of every ticket that still counts is done; False without any."""
-    live = [state for state in tickets if state not in _DROPPED]
+    live = [state for state in tickets if state not in DROPPED]
     return bool(live) and all(state in _HANDLED for state in live)
 
 
 def all_reported(tickets: Collection[TicketState]) -> bool:
     """Whether every ticket that still counts has its delivered report; False without any."""
-    live = [state for state in tickets if state not in _DROPPED]
-    return bool(live) and all(s in (TicketState.REPORTED, TicketState.CLOSED) for s in live)
+    live = [state for state in tickets if state not in DROPPED]
+    return bool(live) and all(state in REPORTED for state in live)

@@ -12,15 +12,16 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.call_back import next_morning, next_try
-from callcenter.domain.complaint import ComplaintState, Outcome, all_reported
+from callcenter.domain.complaint import DROPPED, REPORTED, ComplaintState, Outcome
 from callcenter.domain.out_call import Purpose
 from callcenter.services import closing, history
 from callcenter.services.errors import Refused
 from callcenter.services.out_plans import Ground, plan
-from callcenter.store.models import Call, Complaint, History
+from callcenter.store.models import Call, Complaint, History, Ticket
 from callcenter.store.outgoing_models import OutCall
 
 _BATCH = 50
+_LENGTHS = (10, 16)  # of what `may_be_dialled`
 _WORDS = {"solved": Outcome.SOLVED, "not_solved": Outcome.NOT_SOLVED}
 
 
@@ -32,21 +33,32 @@ def plan_due(session: Session, *, now: datetime, ground: Ground) -> int:
 
 
 def due(session: Session, *, ground: Ground) -> list[Complaint]:
-    """What is answered, reported and not asked by telephone in this round; a batch of it."""
+    """What is answered, reported and not asked by telephone in this round; a batch of it.
+
+    Whoever cannot be asked yet, or not by telephone, must not fill the batch for good: a report
+    may be missing for months, and a number may be another country's.
+    """
     if not ground.tries:
         return []
-    waiting = session.scalars(
+    ripe = session.scalars(
         select(Complaint)
         .where(
             Complaint.state == ComplaintState.ANSWERED,
             Complaint.outcome.is_(None),
             Complaint.reporter_phone.like("+62%"),
+            func.length(Complaint.reporter_phone).between(*_LENGTHS),
             ~_called_in_this_round(),
+            _has_ticket(Ticket.state.in_(REPORTED)),
+            ~_has_ticket(Ticket.state.not_in((*REPORTED, *DROPPED))),
         )
         .order_by(Complaint.id)
         .limit(_BATCH)
     ).all()
-    return [c for c in waiting if all_reported([t.state for t in c.tickets])]
+    return list(ripe)
+
+
+def _has_ticket(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(Ticket.complaint_id == Complaint.id, condition)
 
 
 def _called_in_this_round() -> ColumnElement[bool]:

@@ -111,7 +111,12 @@ def _file_report(
     ground: Ground,
 ) -> None:
     """The spoken report is the report. Raises Refused, also for a sound without speech."""
-    voice = voice_notes.heard((ground.recordings / (_spoken(heard) or "")).read_bytes())
+    try:
+        spoken = (ground.recordings / (_spoken(heard) or "")).read_bytes()
+    except OSError as error:
+        log.error("ticket %s: the spoken report cannot be read: %s", call.ticket_id, error.errno)
+        raise Refused("voice", "Rekaman laporan tidak bisa dibaca.") from None
+    voice = voice_notes.heard(spoken)
     reports.file_report(
         session,
         call.ticket_id or 0,

@@ -11,13 +11,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from callcenter.domain import call_back
 from callcenter.domain.out_call import Outcome, Purpose, State, call_uid, may_be_dialled, outcome_of
 from callcenter.domain.window import Night
 from callcenter.services import audit, callbacks, closing_calls, officer_calls
+from callcenter.services.batch import one_by_one
 from callcenter.services.callbacks import Claim
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.out_plans import Ground
@@ -83,10 +84,12 @@ def call_back_now(
     return _back(session, held, operator, now)
 
 
-def somebody_due(session: Session, now: datetime, forbidden: Night) -> bool:
-    """Whether somebody is to be called back now, and no call-back of the line's is under way."""
+def somebody_due(session: Session, now: datetime, forbidden: Night, node: str) -> bool:
+    """Whether somebody is to be called back now, and no call-back of this exchange's is under
+    way."""
     open_one = select(OutCall.id).where(
-        OutCall.purpose == Purpose.CALL_BACK, OutCall.state != State.ENDED
+        OutCall.purpose == Purpose.CALL_BACK,
+        or_(OutCall.state == State.PLANNED, _under_way(node)),
     )
     if session.scalar(open_one.limit(1)) is not None:
         return False
@@ -135,11 +138,11 @@ def next_to_place(
 ) -> Placing | None:
     """Take a planned call that is due and write down that it is placed now; commit, then order.
 
-    None while `most` are under way. Of two who take at once one gets it. No citizen is called in
-    the forbidden hours.
+    None while `most` are under way on the exchange `node`. Of two who take at once one gets it. No
+    citizen is called in the forbidden hours.
     """
-    under_way = select(func.count()).where(OutCall.state.in_((State.PLACING, State.PLACED)))
-    if session.scalar(under_way.select_from(OutCall)) >= most:  # type: ignore[operator]
+    under_way = select(func.count()).select_from(OutCall).where(_under_way(node))
+    if session.scalar(under_way) >= most:  # type: ignore[operator]
         return None
     found = session.scalar(
         select(OutCall)
@@ -166,6 +169,15 @@ def next_to_place(
         .execution_options(synchronize_session=False)
     )
     return _placing(session, found.id) if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+
+
+def _under_way(node: str) -> ColumnElement[bool]:
+    """What the exchange `node` was told to place. Of another's calls it knows nothing: they are
+    neither doubtful here nor in the way."""
+    return and_(
+        OutCall.state.in_((State.PLACING, State.PLACED)),
+        OutCall.call_uid.startswith(f"{node}-", autoescape=True),
+    )
 
 
 def _needless(session: Session, call: OutCall) -> bool:
@@ -195,16 +207,17 @@ def taken(session: Session, placing: Placing) -> None:
     )
 
 
-def doubtful(session: Session, now: datetime) -> Sequence[OutCall]:
-    """Calls of which nobody has heard for a while: ordered without an answer, or placed long
-    ago."""
+def doubtful(session: Session, now: datetime, node: str) -> Sequence[OutCall]:
+    """Calls of the exchange `node` of which nobody has heard for a while: ordered without an
+    answer, or placed long ago."""
     return session.scalars(
         select(OutCall)
         .where(
+            _under_way(node),
             or_(
                 and_(OutCall.state == State.PLACING, OutCall.placed_at <= now - DOUBTFUL),
                 and_(OutCall.state == State.PLACED, OutCall.placed_at <= now - LOST),
-            )
+            ),
         )
         .order_by(OutCall.id)
     ).all()
@@ -221,8 +234,9 @@ def settle_doubt(
     """What to do about a doubtful call: nothing, or the order to give once more.
 
     `known` are the ids of the calls that live or lie in the spool, asked for after the call was
-    found doubtful. A call that was taken and is nowhere has failed; so has one that the exchange
-    does not take again and again.
+    found doubtful; what became of one that is filed by now, `finish_filed` writes down. A call
+    that was taken and is nowhere has failed; so has one that the exchange does not take again and
+    again.
     """
     call = session.get_one(OutCall, out_call_id, with_for_update=True)
     still = call.state in (State.PLACING, State.PLACED)
@@ -231,9 +245,7 @@ def settle_doubt(
     if call.call_uid in known:
         call.state = State.PLACED
         return None
-    heard = of_row(session, call)
-    if heard is not None:
-        ended(session, heard, now=now, ground=ground)
+    if of_row(session, call) is not None:
         return None
     if call.state is State.PLACED or call.orders >= _MOST_ORDERS:
         _finish(session, call, Outcome.FAILED, now=now, ground=ground)
@@ -252,11 +264,16 @@ def of_row(session: Session, call: OutCall) -> Call | None:
 
 
 def finish_filed(session: Session, *, now: datetime, ground: Ground) -> int:
-    """Write down what came of our calls that are filed by now; how many. Twice is harmless."""
+    """Write down what came of our calls that are filed by now; how many. Twice is harmless, and
+    one that cannot be written down holds up no other."""
     over = filed(session)
-    for call in over:
-        ended(session, call, now=now, ground=ground)
-    return len(over)
+    left = one_by_one(
+        session,
+        "what came of a call of ours",
+        over,
+        lambda call: ended(session, call, now=now, ground=ground),
+    )
+    return len(over) - len(left)
 
 
 def filed(session: Session) -> Sequence[Call]:

@@ -16,9 +16,9 @@ from callcenter.gateways.channel import Arrival, Outgoing, TransportError
 from callcenter.services import closing_calls, out_calls
 from callcenter.services.call_channel import CallChannel
 from callcenter.services.closing import close_due
-from callcenter.services.intake import HeardCall
+from callcenter.services.intake import Clip, HeardCall
 from callcenter.services.out_plans import Ground
-from callcenter.store.models import Complaint, Ticket
+from callcenter.store.models import Complaint, History, Ticket
 from callcenter.store.outgoing_models import OutCall
 from tests.services.calls import file
 from tests.services.conftest import DAY, HOUR, MINUTE, T0, Town
@@ -63,7 +63,12 @@ def place(town: Town, at: datetime) -> str | None:
 
 
 def over(
-    town: Town, uid: str | None, at: datetime, *notes: tuple[str, str], tries: int = 3
+    town: Town,
+    uid: str | None,
+    at: datetime,
+    *notes: tuple[str, str],
+    tries: int = 3,
+    clips: tuple[Clip, ...] = (),
 ) -> None:
     assert uid is not None
     call = HeardCall(
@@ -79,11 +84,11 @@ def over(
         number=None,
         number_heard=False,
         path=tuple((at.timestamp(), key, value) for key, value in notes),
-        clips=(),
+        clips=clips,
     )
     file(town.store, call, now=at)
     with town.store.write() as db:
-        out_calls.finish_filed(db, now=at, ground=ground(town))
+        out_calls.finish_filed(db, now=at, ground=ground(town, tries))
 
 
 # ---------------------------------------------------------------- officers
@@ -221,6 +226,56 @@ def test_nothing_is_closed_in_silence_while_a_try_is_to_come(town: Town, answere
     plan(town, T0 + 2 * HOUR)
     with town.store.write() as db:
         assert close_due(db, now=T0 + 10 * DAY, rules=town.rules) == 0
+
+
+@pytest.mark.parametrize("why", ["a report is missing", "a number of another country"])
+def test_who_cannot_be_asked_yet_keeps_nobody_else_waiting(
+    town: Town, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Work that waits for a budget stays answered and unreported for months."""
+    monkeypatch.setattr(closing_calls, "_BATCH", 1)
+    ids = [town.sent(T0), town.sent(T0)]
+    with town.store.write() as db:
+        for number, ticket in enumerate(db.get_one(Ticket, ticket_id) for ticket_id in ids):
+            ticket.state, ticket.complaint.state = TicketState.REPORTED, ComplaintState.ANSWERED
+            if number == 0 and why == "a report is missing":
+                ticket.state = TicketState.WAITING
+            elif number == 0:
+                ticket.complaint.reporter_phone = "+14155550100"
+    assert plan(town, T0 + HOUR) == 1
+    assert plan(town, T0 + HOUR) == 0
+
+
+def _another(town: Town, complaint_id: int, state: TicketState) -> int:
+    ticket_id = town.sent(T0)
+    with town.store.write() as db:
+        ticket = db.get_one(Ticket, ticket_id)
+        ticket.state, ticket.complaint_id = state, complaint_id
+    return ticket_id
+
+
+def test_a_returned_ticket_needs_no_report_and_every_other_does(town: Town, answered: int) -> None:
+    with town.store.write() as db:
+        [ticket] = db.get_one(Complaint, answered).tickets
+        ticket.state = TicketState.RETURNED
+    assert plan(town, T0 + HOUR) == 0
+    _another(town, answered, TicketState.REPORTED)
+    waits = _another(town, answered, TicketState.WAITING)
+    assert plan(town, T0 + HOUR) == 0
+    with town.store.write() as db:
+        db.get_one(Ticket, waits).state = TicketState.CLOSED
+    assert plan(town, T0 + HOUR) == 1
+
+
+def test_a_spoken_report_that_is_lost_is_noted_and_holds_up_nothing(calling: Town) -> None:
+    ticket = calling.sent(T0)
+    uid = place(calling, T0)
+    clip = Clip("report", 1, "gone/report-1.wav", "0" * 64, 1, 3.0, 3.0)
+    over(calling, uid, T0 + MINUTE, DIAL, ("officer", "report"), clips=(clip,))
+    assert calls(calling)[0].state is State.ENDED
+    with calling.store.read() as db:
+        whys = db.scalars(select(History.why).where(History.ticket_id == ticket)).all()
+    assert any(why.startswith("report: ") for why in whys)
 
 
 def test_who_has_answered_meanwhile_is_not_called(town: Town, answered: int) -> None:

@@ -5,28 +5,31 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from callcenter.config import load
 from callcenter.domain import call_back
 from callcenter.domain.out_call import Outcome, Purpose, State, call_uid, outcome_of
 from callcenter.gateways.dialling import Order, digits_of, fields_of
 from callcenter.gateways.pbx import CALL_ID
-from callcenter.services import out_calls
+from callcenter.services import callbacks, out_calls
+from callcenter.services.callbacks import Claim
 from callcenter.services.errors import Refused
 from callcenter.services.intake import HeardCall
 from callcenter.services.out_calls import DOUBTFUL, Placing
 from callcenter.services.out_plans import Ground
 from callcenter.store.line_models import CallBack
-from callcenter.store.models import Complaint
+from callcenter.store.models import Call, Complaint
 from callcenter.store.outgoing_models import OutCall
 from callcenter.store.session import Store
 from callcenter.wiring import rules_of
 from tests.services.calls import file
 from tests.services.conftest import HOUR, MINUTE, ROOT, T0, TICK, together
-from tests.services.test_callbacks import HOURS, MAYOR, asks, entry, local
+from tests.services.test_callbacks import FARMER, HOURS, MAYOR, asks, entry, local
 
 OPERATOR, DIAL = ("operator", "ANSWER"), ("dial", "ANSWER")
 CONSENT = ("consent", "abc")
@@ -57,7 +60,7 @@ def next_one(store: Store, at: datetime = T0 + MINUTE, most: int = 4) -> Placing
 
 def doubts(store: Store, at: datetime, *known: str) -> list[Placing | None]:
     with store.read() as db:
-        ids = [call.id for call in out_calls.doubtful(db, at)]
+        ids = [call.id for call in out_calls.doubtful(db, at, "pbx1")]
     with store.write() as db:
         return [
             out_calls.settle_doubt(db, each, known=known, now=at, ground=ground()) for each in ids
@@ -283,6 +286,79 @@ def test_a_call_that_is_nowhere_has_failed_and_is_not_placed_twice(store: Store)
     placed(store)
     assert doubts(store, T0 + 2 * MINUTE) == [None]
     assert out(store).outcome is Outcome.FAILED
+
+
+def test_another_exchange_looks_at_no_call_of_this_one(store: Store) -> None:
+    """It knows nothing of them: it would place them again, or give up one that goes on."""
+    asks(store)
+    clicked(store)
+    assert next_one(store) is not None
+    late = T0 + HOUR
+    with store.read() as db:
+        assert [len(out_calls.doubtful(db, late, node)) for node in ("pbx1", "pbx2", "pbx")] == [
+            *(1, 0, 0)
+        ]
+
+
+def test_the_calls_of_another_exchange_stand_in_nobodys_way(store: Store) -> None:
+    asks(store)
+    clicked(store)
+    assert next_one(store) is not None
+    asks(store, FARMER)
+    with store.read() as db:
+        due = [
+            out_calls.somebody_due(db, T0 + 2 * MINUTE, HOURS, node) for node in ("pbx1", "pbx2")
+        ]
+    assert due == [False, True]
+    with store.write() as db:
+        assert out_calls.call_back_next(db, now=T0 + 2 * MINUTE, forbidden=HOURS)
+    for node, free in (("pbx1", False), ("pbx2", True)):
+        with store.write() as db:
+            placing = out_calls.next_to_place(
+                db, T0 + 2 * MINUTE, node=node, most=1, forbidden=HOURS
+            )
+            assert (placing is not None) is free
+
+
+def test_a_filed_call_is_left_to_the_filing_and_never_ordered_again(store: Store) -> None:
+    asks(store)
+    clicked(store)
+    placing = next_one(store)
+    assert placing is not None
+    with store.write() as db:
+        db.add(Call(call_uid=placing.call_uid, line="pbx1", started_at=T0, filed_at=T0))
+    assert doubts(store, T0 + HOUR) == [None]
+    assert out(store).state is State.PLACING
+
+
+def test_what_cannot_be_written_down_holds_up_no_other_call(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks(store)
+    first = placed(store)
+    asks(store, FARMER)
+    with store.write() as db:
+        assert out_calls.call_back_next(db, now=T0 + MINUTE, forbidden=HOURS)
+    second = next_one(store)
+    assert second is not None
+    work = callbacks.settle
+
+    def broken(session: Session, held: Claim, *rest: Any, **more: Any) -> bool:
+        if held.caller == first.telephone:
+            raise RuntimeError("broken")
+        return work(session, held, *rest, **more)
+
+    monkeypatch.setattr(callbacks, "settle", broken)
+    for placing in (first, second):
+        over(store, placing, OPERATOR, DIAL, CONSENT, at=T0 + 2 * MINUTE)
+    with store.read() as db:
+        states = {c.telephone: c.state for c in db.scalars(select(OutCall))}
+    assert states == {first.telephone: State.PLACED, second.telephone: State.ENDED}
+    monkeypatch.undo()
+    with store.write() as db:
+        assert out_calls.filed(db)
+        out_calls.finish_filed(db, now=T0 + HOUR, ground=ground())
+        assert not out_calls.filed(db)
 
 
 def test_a_stale_call_back_is_not_placed_in_the_morning(store: Store) -> None:
