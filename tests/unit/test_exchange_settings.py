@@ -147,9 +147,10 @@ def test_what_dials_takes_the_digits_of_indonesian_numbers_alone(
     for name in ("aduan-dial", "aduan-call-back"):
         patterns = set(re.findall(r"^exten => _(\S+?),", found[name], re.MULTILINE))
         assert patterns == {digits + "X" * tail for tail in range(6, 13)}
-        [dialled] = re.findall(r"Dial\((.*?),", found[name])
-        assert dialled == f"PJSIP/{'+' if plus else ''}${{ADUAN_DIGITS}}@trunk"
-        assert found[name].count("Set(ADUAN_DIGITS=${EXTEN})") == 7
+        dialled = set(re.findall(r"Dial\((.*?),", found[name]))
+        assert dialled == {f"PJSIP/{'+' if plus else ''}${{EXTEN}}@trunk"}
+        others = set(re.findall(r"^exten => ([^_,]+),", found[name], re.MULTILINE))
+        assert others <= {"s", "T"}  # a step of its own would dial what an order says
 
 
 def test_the_right_to_place_calls_is_an_account_of_its_own(bare: AsteriskSettings) -> None:
