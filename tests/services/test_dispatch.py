@@ -167,6 +167,8 @@ def test_a_returned_ticket_does_not_count(town: Town) -> None:
     one, two = town.dispatch(complaint_id), town.dispatch(complaint_id, T0, "pdam")
     town.respond(one, T0 + HOUR)
     town.return_(two, T0 + 2 * HOUR)
+    assert town.state(complaint_id) is ComplaintState.DISPATCHED  # an operator has to decide
+    town.settle(complaint_id, T0 + 3 * HOUR)
     assert town.state(complaint_id) is ComplaintState.ANSWERED
 
 
