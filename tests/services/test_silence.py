@@ -181,7 +181,8 @@ def test_where_a_call_begins(store: Store, limited: LimitedFile, tmp_path: Path)
         LineMode.ANNOUNCEMENT: ("announcement", "limited"),
         LineMode.EMERGENCY_ONLY: ("emergency_only", "emergency_only"),
     }
-    assert {name for pair in begins.values() for name in pair} == set(ENTRIES)
+    of_a_full_disk = {"no_room"}
+    assert {name for pair in begins.values() for name in pair} == set(ENTRIES) - of_a_full_disk
 
 
 # ---------------------------------------------------------------- list and flag
