@@ -210,7 +210,9 @@ def _value(page: str, name: str) -> str:
 # ---------------------------------------------------------------- the test
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize(
+    "kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.endurance)]
+)
 @pytest.mark.parametrize(
     ("kills", "lease_s"),
     [
