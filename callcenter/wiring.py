@@ -357,6 +357,8 @@ def rules_of(config: Config) -> Rules:
         closing_after=config.window.closing_after / config.window.time_scale,
         programme_name=config.programme.name,
         replies=config.notices.twilio is not None,
+        calendar=config.working_days,
+        national=config.national_limits,
     )
 
 

@@ -21,6 +21,8 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _duplicates("agencies: people", people + [o.key for o in config.offices])
     yield from _unknown_agencies(config)
     yield from _ladder_mistakes(config)
+    days = [str(row.day) for row in config.calendar.days_off]
+    yield from _duplicates("calendar.days_off", days)
     yield from _port_mistakes(config)
     yield from _people_mistakes(config)
     yield from _channel_mistakes(config)

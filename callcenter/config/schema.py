@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from callcenter.domain.calendar import Calendar, NationalLimits
 from callcenter.domain.complaint import Urgency
 from callcenter.domain.limits import Limits
 from callcenter.domain.limits import Window as GuessWindow
@@ -261,6 +262,22 @@ class Window(Section):
     closing_after: Duration = timedelta(days=3)
 
 
+class DayOff(Section):
+    """A day on which offices are closed."""
+
+    day: date
+    name: Name
+
+
+class WorkingDays(Section):
+    """The working-day clock of SP4N-LAPOR, apart from the 24 hours: terms in working days."""
+
+    forward_within: int = Field(default=3, ge=1, le=60)
+    act_within: int = Field(default=5, ge=1, le=60)
+    close_after: int = Field(default=10, ge=1, le=60)
+    days_off: tuple[DayOff, ...] = ()
+
+
 class Rung(Section):
     """One step of the ladder."""
 
@@ -377,6 +394,7 @@ class Config(Section):
     web: Web = Web()
     queue: Queue = Queue()
     window: Window = Window()
+    calendar: WorkingDays = WorkingDays()
     ladder: Ladder
     agencies: tuple[Agency, ...] = Field(min_length=1)
     offices: tuple[Office, ...] = ()
@@ -404,6 +422,17 @@ class Config(Section):
         if self.window.time_scale > 1:
             start = end
         return Night(start, end, self.programme.zone)
+
+    @property
+    def working_days(self) -> Calendar:
+        """The calendar of offices, in the programme's zone."""
+        return Calendar(frozenset(d.day for d in self.calendar.days_off), self.programme.zone)
+
+    @property
+    def national_limits(self) -> NationalLimits:
+        """The terms of SP4N-LAPOR."""
+        told = self.calendar
+        return NationalLimits(told.forward_within, told.act_within, told.close_after)
 
     @property
     def no_call_backs(self) -> Night:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
+from callcenter.domain.calendar import Calendar, NationalLimits
 from callcenter.domain.complaint import Urgency
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Night, Step
@@ -24,6 +25,8 @@ class Rules:
     link_lifetime: timedelta
     closing_after: timedelta
     programme_name: str
+    calendar: Calendar
+    national: NationalLimits
     replies: bool = False  # officers may answer by message
 
     def category(self, key: str | None) -> Category | None:

@@ -15,6 +15,7 @@ from flask_login import current_user
 
 from callcenter.domain.people import mask_phone
 from callcenter.domain.window import Standing, standing
+from callcenter.services import clocks
 from callcenter.store import places
 from callcenter.store.models import Ticket
 from callcenter.web import alarms
@@ -194,6 +195,7 @@ def _helpers() -> dict[str, Any]:
         "category_name": _category_name,
         "agency_name": _agency_name,
         "alarms": alarms.on_page,
+        "clocks_of": lambda ticket: clocks.clocks_of(ticket, now(), wiring().rules),
     }
 
 
