@@ -38,7 +38,7 @@ from callcenter.services.receipts import ReceiptRules
 from callcenter.services.replies import ReplyRules
 from callcenter.services.report_paper import Desk, Letterhead
 from callcenter.services.room import RoomWatch, SpoolRoom
-from callcenter.services.rules import Rules
+from callcenter.services.rules import Rules, WaitingRules
 from callcenter.services.status import InquiryRules
 from callcenter.services.twilio_calls import TwilioLine
 from callcenter.services.twilio_recordings import Import
@@ -359,6 +359,9 @@ def rules_of(config: Config) -> Rules:
         replies=config.notices.twilio is not None,
         calendar=config.working_days,
         national=config.national_limits,
+        waiting=WaitingRules(config.waiting.longest, config.waiting.prolonged_at_most),
+        phone=config.programme.phone,
+        tells_citizens=config.notices.receipts,
     )
 
 

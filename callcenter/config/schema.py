@@ -262,6 +262,13 @@ class Window(Section):
     closing_after: Duration = timedelta(days=3)
 
 
+class Waiting(Section):
+    """How long a work may wait at a time, and how often that may be prolonged."""
+
+    longest: Duration = timedelta(days=366)
+    prolonged_at_most: int = Field(default=2, ge=0, le=50)
+
+
 class DayOff(Section):
     """A day on which offices are closed."""
 
@@ -394,6 +401,7 @@ class Config(Section):
     web: Web = Web()
     queue: Queue = Queue()
     window: Window = Window()
+    waiting: Waiting = Waiting()
     calendar: WorkingDays = WorkingDays()
     ladder: Ladder
     agencies: tuple[Agency, ...] = Field(min_length=1)

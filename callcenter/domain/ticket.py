@@ -44,6 +44,7 @@ TRANSITIONS: dict[str, dict[TicketState, TicketState]] = {
     "respond": {S.DISPATCHED: S.RESPONDED, S.ACCEPTED: S.RESPONDED},
     "start": {S.RESPONDED: S.IN_PROGRESS, S.WAITING: S.IN_PROGRESS},
     "wait": {S.RESPONDED: S.WAITING, S.IN_PROGRESS: S.WAITING},
+    "prolong": {S.WAITING: S.WAITING},
     "wake": {S.WAITING: S.IN_PROGRESS},
     "handle": {
         S.DISPATCHED: S.HANDLED,

@@ -28,7 +28,7 @@ from callcenter.gateways.channel import (
 from callcenter.services import reports
 from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
-from callcenter.services.notices import RECEIPT, is_due
+from callcenter.services.notices import NEWS, RECEIPT, is_due
 from callcenter.services.recipients import addresses
 from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint, Notice, NoticeAttempt
@@ -192,8 +192,8 @@ def _carries_paper(notice: Notice, channel: str) -> bool:
 
 
 def _reporter(session: Session, notice: Notice) -> Complaint | None:
-    """The complaint whose reporter a receipt goes to."""
-    if notice.kind != RECEIPT or notice.complaint_id is None:
+    """The complaint whose reporter a receipt or news goes to."""
+    if notice.kind not in (RECEIPT, NEWS) or notice.complaint_id is None:
         return None
     return session.get(Complaint, notice.complaint_id)
 
@@ -226,7 +226,7 @@ def _message(notice: Notice, to: str, carriers: Carriers, reporter: Complaint | 
     text = notice.body
     if notice.link_id is not None:
         text = f"{text}\n{carriers.links.url(notice.link_id)}"
-    if reporter is not None:
+    if reporter is not None and notice.kind == RECEIPT:
         text = f"{text}\nPIN: {carriers.pin_of(reporter.public_number)}"
     name = notice.person.name if notice.person else "Pelapor" if reporter else ""
     return Outgoing(notice.key, to, name, notice.subject, text)

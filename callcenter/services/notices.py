@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import Urgency
 from callcenter.domain.timekeeping import MOST_DRIFT
-from callcenter.services import audit, links
+from callcenter.services import audit, links, phones
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.rules import Rules
 from callcenter.services.wording import Words
@@ -29,8 +29,10 @@ LEASE = timedelta(seconds=45)
 #: A notice that only failed because providers were away is tried anew so often, and so long.
 REVIVED_EVERY = timedelta(hours=1)
 REVIVED_FOR = timedelta(hours=24)
-#: The kind of a notice to a complaint's reporter; it has no person.
+#: The kind of the first notice to a complaint's reporter; it has no person.
 RECEIPT = "receipt"
+#: News of the work, to the same; without the PIN.
+NEWS = "news"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +117,31 @@ def to_reporter(
 
     Where it goes is looked up when it leaves: the reporter's number stands in the complaint alone.
     """
+    _to_reporter(session, complaint, words, RECEIPT, RECEIPT, now=now, not_before=not_before)
+
+
+def tell_reporter(
+    session: Session, complaint: Complaint, words: Words, *, what: str, now: datetime, rules: Rules
+) -> None:
+    """News to whoever reported, by day; `what` is new for each. Nothing to who has no mobile."""
+    if rules.tells_citizens and phones.mobile(complaint.reporter_phone):
+        key, morning = f"{NEWS}:{what}", rules.night.ends(now)
+        _to_reporter(session, complaint, words, NEWS, key, now=now, not_before=morning)
+
+
+def _to_reporter(
+    session: Session,
+    complaint: Complaint,
+    words: Words,
+    kind: str,
+    what: str,
+    *,
+    now: datetime,
+    not_before: datetime,
+) -> None:
     notice = Notice(
-        key=f"complaint:{complaint.id}:{RECEIPT}",
-        kind=RECEIPT,
+        key=f"complaint:{complaint.id}:{what}",
+        kind=kind,
         complaint_id=complaint.id,
         subject=words.subject[:200],
         body=words.body,

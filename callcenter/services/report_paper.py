@@ -51,6 +51,7 @@ _PRINTED = 1000
 _VERBS = {
     "start": "Mulai dikerjakan",
     "wait": "Pekerjaan menunggu",
+    "prolong": "Masa tunggu diperpanjang",
     "wake": "Masa tunggu berakhir",
 }
 _PASSED = "Jangka waktu 24 jam terlewati"

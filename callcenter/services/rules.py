@@ -14,6 +14,14 @@ from callcenter.domain.window import Night, Step
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingRules:
+    """How long work may wait at a time, and how often that may be prolonged."""
+
+    longest: timedelta
+    prolonged_at_most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """Ladder, window, quiet hours, categories: read once, passed to every verb."""
 
@@ -27,6 +35,9 @@ class Rules:
     programme_name: str
     calendar: Calendar
     national: NationalLimits
+    waiting: WaitingRules
+    phone: str  # the hotline's number, as printed for citizens
+    tells_citizens: bool
     replies: bool = False  # officers may answer by message
 
     def category(self, key: str | None) -> Category | None:

@@ -6,9 +6,9 @@ table, lets the complaint follow, and writes down the next step of the ladder.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
@@ -23,7 +23,6 @@ from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint, History, Ticket
 
 _LONGEST = 4000
-_LONGEST_WAIT = timedelta(days=2 * 366)  # two budget years: longer is to be forgotten
 _BATCH = 100
 #: So many returns of one complaint are a game of ping-pong.
 PING_PONG = 2
@@ -150,21 +149,52 @@ def wait(
     now: datetime,
     rules: Rules,
 ) -> Ticket:
-    """The handling pauses until a day, with reason, evidence and approver; never the window."""
+    """The handling pauses until a day, with reason, evidence and approver; never the window.
+
+    Where it waits already, or has waited, this is a prolongation: with an approval of its own, and
+    not more often than configured. The citizen is told each time.
+    """
     ticket = locked(session, ticket_id)
-    if until <= now:
-        raise Refused("until", "Pilih tanggal yang akan datang.")
-    if until > now + _LONGEST_WAIT:
-        raise Refused("until", "Pilih tanggal perkiraan pekerjaan berlanjut.")
+    before = _waitings(session, ticket_id)
+    _check_until(ticket, until, before, now, rules)
     ticket.waiting_note = _needed("evidence", note, "Tuliskan buktinya.")
     ticket.waiting_approver = clean(approver, 120, "approver")
     if not ticket.waiting_approver:
         raise Refused("approver", "Tuliskan siapa yang menyetujui.")
+    verb = "prolong" if ticket.state is TicketState.WAITING else "wait"
+    history.advance_ticket(session, ticket, verb, actor=actor, now=now, why=reason.value)
     ticket.waiting_reason, ticket.waiting_until = reason, until
-    ticket.waiting_since = now
-    history.advance_ticket(session, ticket, "wait", actor=actor, now=now, why=reason.value)
+    ticket.waiting_since = ticket.waiting_since or now
     escalation.reschedule(ticket, rules)
+    notices.tell_reporter(
+        session,
+        ticket.complaint,
+        wording.of_waiting(ticket, rules),
+        what=f"{ticket.id}:{before + 1}",
+        now=now,
+        rules=rules,
+    )
     return ticket
+
+
+def _waitings(session: Session, ticket_id: int) -> int:
+    """How often the work was put off so far."""
+    rows = select(func.count()).where(
+        History.ticket_id == ticket_id, History.verb.in_(("wait", "prolong"))
+    )
+    return session.scalar(rows) or 0
+
+
+def _check_until(ticket: Ticket, until: datetime, before: int, now: datetime, rules: Rules) -> None:
+    if until <= now:
+        raise Refused("until", "Pilih tanggal yang akan datang.")
+    if until > now + rules.waiting.longest:
+        raise Refused("until", "Pilih tanggal perkiraan pekerjaan berlanjut.")
+    if before > rules.waiting.prolonged_at_most:
+        raise Refused("until", "Masa menunggu sudah diperpanjang sesering yang diizinkan.")
+    held = ticket.waiting_until if ticket.state is TicketState.WAITING else None
+    if held is not None and until <= held:
+        raise Refused("until", "Pilih tanggal setelah tanggal yang sekarang berlaku.")
 
 
 def stop_waiting(ticket: Ticket, now: datetime) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from phonenumbers import Leniency, PhoneNumberMatcher
 
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.ticket import WaitingReason
 from callcenter.domain.window import Step, Until
 from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint, Ticket
@@ -92,6 +93,28 @@ def of_clock(jumped: timedelta) -> Words:
 def of_clock_trusted() -> Words:
     """The time is right again."""
     return Words("Jam server benar", "Pengingat dan eskalasi otomatis berjalan lagi.")
+
+
+_WAITS_FOR = {
+    WaitingReason.PROCUREMENT: "pengadaan",
+    WaitingReason.MATERIAL: "material",
+    WaitingReason.BUDGET: "anggaran",
+    WaitingReason.EQUIPMENT: "alat",
+}
+
+
+def of_waiting(ticket: Ticket, rules: Rules) -> Words:
+    """To the citizen: the work waits, for what, and until when. Anybody may read it."""
+    reason, until = ticket.waiting_reason, ticket.waiting_until
+    waits_for = _WAITS_FOR[reason] if reason else "persiapan"
+    lines = [
+        f"{rules.programme_name}: aduan {format_number(ticket.complaint.public_number)}.",
+        f"Pekerjaan menunggu {waits_for}.",
+    ]
+    if until is not None:
+        lines.append(f"Perkiraan dilanjutkan: {until.astimezone(rules.zone):%d-%m-%Y}.")
+    lines.append(f"Tanya perkembangannya: telepon {rules.phone}, tekan 2.")
+    return Words("Pekerjaan menunggu", "\n".join(lines))
 
 
 def of_ping_pong(ticket: Ticket, rules: Rules) -> Words:

@@ -60,6 +60,7 @@ VERBS: dict[str, LazyString] = {
     "respond": _l("Instansi menanggapi"),
     "start": _l("Mulai dikerjakan"),
     "wait": _l("Pekerjaan menunggu"),
+    "prolong": _l("Masa tunggu diperpanjang"),
     "wake": _l("Masa tunggu berakhir"),
     "handle": _l("Ditangani"),
     "report": _l("Laporan penanganan sampai ke pimpinan"),

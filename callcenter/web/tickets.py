@@ -88,7 +88,7 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         here=url_for("tickets.ticket", ticket_id=ticket_id),
         rows=queries.ticket_history(reading(), ticket_id),
         sent_to=queries.report_notices(reading(), ticket_id),
-        can_wait="wait" in verbs,
+        can_wait=bool(verbs & {"wait", "prolong"}),
         reasons=list(WaitingReason),
         errors=errors or {},
         typed=request.form,

@@ -231,7 +231,7 @@ def test_a_week_of_turns_carries_a_complaint_to_its_end(town: Town, mail: Mail) 
         "remind_head",
     ]
     assert {n.state for n in town.notices()} == {"delivered"}
-    assert len(mail.sent()) == len({m.key for c in mail.all for m in c.sent}) == 10
+    assert len(mail.sent()) == len({m.key for c in mail.all for m in c.sent}) == 11
 
 
 def test_two_clocks_that_turn_at_random_do_everything_once(town: Town, database: Database) -> None:

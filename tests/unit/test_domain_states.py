@@ -25,7 +25,12 @@ TICKET: dict[str, dict[str, str]] = {
     },
     "accepted": {"respond": "responded", "handle": "handled", "return": "returned"},
     "responded": {"start": "in_progress", "wait": "waiting", "handle": "handled"},
-    "waiting": {"start": "in_progress", "wake": "in_progress", "handle": "handled"},
+    "waiting": {
+        "prolong": "waiting",
+        "start": "in_progress",
+        "wake": "in_progress",
+        "handle": "handled",
+    },
     "in_progress": {"wait": "waiting", "handle": "handled"},
     "handled": {"report": "reported"},
     "reported": {"close": "closed"},
