@@ -17,7 +17,16 @@ from datetime import UTC, datetime
 from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
 from callcenter.importing import importing
-from callcenter.services import closing, delivery, escalation, notices, status, tickets, undelivered
+from callcenter.services import (
+    closing,
+    delivery,
+    escalation,
+    ladder_change,
+    notices,
+    status,
+    tickets,
+    undelivered,
+)
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
@@ -50,6 +59,10 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
         with store.write() as session:
             return escalation.take_due(session, now=now, rules=rules)
 
+    def ladder(now: datetime) -> int:
+        with store.write() as session:
+            return ladder_change.move_due(session, now=now, rules=rules)
+
     def wake(now: datetime) -> int:
         with store.write() as session:
             return tickets.wake_due(session, now=now, rules=rules)
@@ -76,6 +89,7 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
 
     return (
         Duty("steps", 0.5, steps, timed=True),
+        Duty("ladder", 5.0, ladder, timed=True),
         Duty("wake", 5.0, wake, timed=True),
         Duty("close", 5.0, close, timed=True),
         Duty("sweep", 2.0, sweep),

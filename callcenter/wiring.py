@@ -357,6 +357,13 @@ def rules_of(config: Config) -> Rules:
         closing_after=config.window.closing_after / config.window.time_scale,
         programme_name=config.programme.name,
         replies=config.notices.twilio is not None,
+        time_scale=config.window.time_scale,
+        own_ladders={
+            (agency, urgency): config.steps(urgency, agency)
+            for agency in config.ladder.agencies
+            for urgency in Urgency
+            if config.own_rungs(urgency, agency)
+        },
         calendar=config.working_days,
         national=config.national_limits,
         waiting=WaitingRules(config.waiting.longest, config.waiting.prolonged_at_most),

@@ -12,7 +12,18 @@ from typing import Annotated
 
 import typer
 
-from callcenter.cli import call, clock_time, doctor, line_mode, listings, run, setup, up, users
+from callcenter.cli import (
+    call,
+    clock_time,
+    doctor,
+    ladder,
+    line_mode,
+    listings,
+    run,
+    setup,
+    up,
+    users,
+)
 from callcenter.cli.common import ConfigOption, choose_config, make_app
 
 app = make_app(
@@ -20,7 +31,7 @@ app = make_app(
     "`aduan24 up` starts everything; `aduan24 doctor` says what is wrong and how to mend it."
 )
 
-for module in (up, run, call, doctor, setup):
+for module in (up, run, call, doctor, ladder, setup):
     module.register(app)
 app.add_typer(users.app, name="user")
 app.add_typer(line_mode.app, name="line-mode")

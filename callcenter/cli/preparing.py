@@ -19,7 +19,7 @@ from callcenter.gateways import valkey
 from callcenter.gateways.asterisk import command, control, render
 from callcenter.gateways.parts import PartsError, read_parts
 from callcenter.instance import Port, taken_ports
-from callcenter.services import accounts, directory, numbers, pins
+from callcenter.services import accounts, directory, ladders, numbers, pins
 from callcenter.spoken_names import extra_texts
 from callcenter.store.migrate import upgrade
 from callcenter.store.models import Call, User
@@ -70,6 +70,7 @@ def prepare(config: Config, tell: Tell) -> Prepared:
     store = Store(engine)
     with store.write() as session:
         directory.sync(session, config, now())
+        ladders.adopt_first(session, config, now())
         sign_ins = _sample_sign_ins(session, config)
         empty = not session.scalar(select(func.count()).select_from(Call))
     exchange = _exchange(config, wiring, tell) if config.line.enabled else None

@@ -42,7 +42,7 @@ def migrate() -> None:
     """Bring the database to the present tables; harmless to repeat."""
     config = configuration()
 
-    from callcenter.services import directory
+    from callcenter.services import directory, ladders
     from callcenter.store.migrate import upgrade
     from callcenter.store.session import Store, make_engine
 
@@ -50,4 +50,5 @@ def migrate() -> None:
     upgrade(engine)
     with Store(engine).write() as session:
         directory.sync(session, config, now())
+        ladders.adopt_first(session, config, now())
     note("the database is up to date")

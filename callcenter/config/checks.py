@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 
-from callcenter.config.schema import Agency, Config, Line, Person
+from callcenter.config.schema import Agency, Config, Line, Person, Rung
 from callcenter.domain.people import AGENCY_POSTS
 from callcenter.domain.window import Clock
 
@@ -69,7 +69,10 @@ def _unknown_agencies(config: Config) -> Iterator[str]:
 
 def _ladder_mistakes(config: Config) -> Iterator[str]:
     held = {o.post for o in config.offices}
-    for name, rungs in (("report", config.ladder.report), ("emergency", config.ladder.emergency)):
+    known = {a.key for a in config.agencies}
+    for agency in sorted(set(config.ladder.agencies) - known):
+        yield f"ladder.agencies.{agency}: unknown agency; use the key of one under agencies"
+    for name, rungs in _ladders(config):
         yield from _duplicates(f"ladder.{name}", [r.key for r in rungs])
         for rung in rungs:
             for post in set(rung.to) - AGENCY_POSTS - held:
@@ -79,6 +82,16 @@ def _ladder_mistakes(config: Config) -> Iterator[str]:
                 )
         if not any(r.after == timedelta(0) and r.clock is Clock.DISPATCHED for r in rungs):
             yield f"ladder.{name}: no step at 0; without it nobody hears of a ticket"
+
+
+def _ladders(config: Config) -> Iterator[tuple[str, tuple[Rung, ...]]]:
+    """Every ladder with its place in the file."""
+    yield "report", config.ladder.report
+    yield "emergency", config.ladder.emergency
+    for agency, own in config.ladder.agencies.items():
+        for name, rungs in (("report", own.report), ("emergency", own.emergency)):
+            if rungs:
+                yield f"agencies.{agency}.{name}", rungs
 
 
 def _port_mistakes(config: Config) -> Iterator[str]:

@@ -298,11 +298,19 @@ class Rung(Section):
     call: bool = False
 
 
+class OwnLadder(Section):
+    """An agency's own ladder; a class without one has everybody's."""
+
+    report: tuple[Rung, ...] = ()
+    emergency: tuple[Rung, ...] = ()
+
+
 class Ladder(Section):
-    """The ladders by class of complaint."""
+    """The ladders by class of complaint; `agencies` have some of their own, by key."""
 
     report: tuple[Rung, ...]
     emergency: tuple[Rung, ...]
+    agencies: dict[Key, OwnLadder] = Field(default_factory=dict)
 
 
 class Person(Section):
@@ -409,13 +417,20 @@ class Config(Section):
     categories: tuple[CategoryRow, ...] = Field(min_length=1, max_length=21)
     notices: Notices = Notices()
 
-    def steps(self, urgency: Urgency) -> tuple[Step, ...]:
-        """The ladder of a class, with `time_scale` applied."""
-        rungs = self.ladder.emergency if urgency is Urgency.EMERGENCY else self.ladder.report
-        scale = self.window.time_scale
+    def own_rungs(self, urgency: Urgency, agency_key: str | None) -> tuple[Rung, ...]:
+        """An agency's own ladder of a class; empty where it has none."""
+        own = self.ladder.agencies.get(agency_key or "")
+        return getattr(own, urgency.value) if own else ()
+
+    def steps(
+        self, urgency: Urgency, agency_key: str | None = None, *, scaled: bool = True
+    ) -> tuple[Step, ...]:
+        """The ladder of a class, or an agency's own; `scaled`: with `time_scale` applied."""
+        usual: tuple[Rung, ...] = getattr(self.ladder, urgency.value)
+        scale = self.window.time_scale if scaled else 1.0
         return tuple(
             Step(r.key, r.after / scale, r.to, r.until, r.clock, r.hold_at_night, r.missed, r.call)
-            for r in rungs
+            for r in self.own_rungs(urgency, agency_key) or usual
         )
 
     @property

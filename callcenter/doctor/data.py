@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter.config import Config, ConfigError
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import valkey
+from callcenter.services import ladders
 from callcenter.services.alarms import all_standing
 from callcenter.store.models import Call, Heartbeat, Notice
 from callcenter.store.session import Store, make_engine
@@ -55,6 +56,7 @@ def _database(config: Config, now: datetime) -> Iterator[Finding]:
     if migration.level == "ok":
         with Store(engine).read() as session:
             yield from _contents(session, now)
+            yield _ladder(session, config)
 
 
 def _migration(engine: Engine) -> Finding:
@@ -91,6 +93,17 @@ def _contents(session: Session, now: datetime) -> Iterator[Finding]:
         yield warned(
             "notices", f"{dead} could not be delivered", "aduan24 notices list --state dead"
         )
+
+
+def _ladder(session: Session, config: Config) -> Finding:
+    version = ladders.in_force(session)
+    if version is None or version.digest == ladders.digest(ladders.rungs_of(config)):
+        return fine("ladder", "the ladders in config.yaml are in force")
+    return warned(
+        "ladder",
+        f"config.yaml differs from the ladders adopted {version.adopted_at:%Y-%m-%d %H:%M} UTC",
+        "aduan24 ladder (what it changes), then: aduan24 ladder --apply",
+    )
 
 
 def _alarms(session: Session) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import due_at
-from callcenter.services import audit, desk, escalation, history
+from callcenter.services import audit, desk, escalation, history, ladders
 from callcenter.services.errors import Refused
 from callcenter.services.rules import Rules
 from callcenter.store.models import Agency, Complaint, Ticket
@@ -46,6 +46,8 @@ def dispatch(
         order=desk.clean(order, _LONGEST_ORDER, "order"),
         dispatched_at=now,
         due_at=due_at(now, rules.window_length),
+        ladder_id=ladders.current_id(session),
+        passed_steps=[],
     )
     _move(session, complaint, agency, actor=actor, now=now)
     session.add(ticket)

@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from callcenter.domain.window import Due, next_step
-from callcenter.services import history, notices, out_plans, wording
+from callcenter.services import history, ladders, notices, out_plans, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.notices import Telling
 from callcenter.services.recipients import Directory
@@ -69,18 +69,35 @@ def _put_off(session: Session, ticket_ids: list[int], now: datetime) -> None:
         )
 
 
-def climb(session: Session, ticket: Ticket, *, now: datetime, rules: Rules, actor: str) -> None:
-    """Take the steps of one ticket that are due, then write down the next one."""
-    _climb(session, [ticket], now=now, rules=rules, actor=actor)
+def climb(
+    session: Session,
+    ticket: Ticket,
+    *,
+    now: datetime,
+    rules: Rules,
+    actor: str,
+    until: datetime | None = None,
+) -> None:
+    """Take the steps of one ticket that are due, then write down the next one.
+
+    `until`: only what fell due before that moment, when its ladder gave way to another.
+    """
+    _climb(session, [ticket], now=now, rules=rules, actor=actor, until=until)
 
 
 def _climb(
-    session: Session, tickets: Sequence[Ticket], *, now: datetime, rules: Rules, actor: str
+    session: Session,
+    tickets: Sequence[Ticket],
+    *,
+    now: datetime,
+    rules: Rules,
+    actor: str,
+    until: datetime | None = None,
 ) -> None:
     """The same for many: all of them together, or none."""
     people, tellings = Directory(session, tickets), []
     for ticket in tickets:
-        while (due := _next(ticket, rules)) is not None and due.release <= now:
+        while (due := _next(ticket, rules)) is not None and _is_due(due, now, until):
             _take(session, ticket, due, now=now, actor=actor)
             told = people.people_for(ticket, due.step.to)
             people.tell(ticket, told)
@@ -97,9 +114,18 @@ def reschedule(ticket: Ticket, rules: Rules) -> None:
     _write_down(ticket, _next(ticket, rules))
 
 
+def done_with(ticket: Ticket) -> set[str]:
+    """Keys of the steps that this ticket has taken, or never takes."""
+    return {escalation.step_key for escalation in ticket.escalations} | set(ticket.passed_steps)
+
+
+def _is_due(due: Due, now: datetime, until: datetime | None) -> bool:
+    return due.release <= now and (until is None or due.release < until)
+
+
 def _next(ticket: Ticket, rules: Rules) -> Due | None:
-    taken = {escalation.step_key for escalation in ticket.escalations}
-    return next_step(rules.ladders[ticket.urgency], ticket.times, taken, rules.night)
+    steps = ladders.steps_for(ticket, rules)
+    return next_step(steps, ticket.times, done_with(ticket), rules.night)
 
 
 def _write_down(ticket: Ticket, due: Due | None) -> None:

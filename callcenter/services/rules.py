@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -39,6 +39,12 @@ class Rules:
     phone: str  # the hotline's number, as printed for citizens
     tells_citizens: bool
     replies: bool = False  # officers may answer by message
+    time_scale: float = 1.0
+    own_ladders: Mapping[tuple[str, Urgency], tuple[Step, ...]] = field(default_factory=dict)
+
+    def steps(self, urgency: Urgency, agency_key: str) -> tuple[Step, ...]:
+        """The configured ladder of a class: the agency's own, or everybody's."""
+        return self.own_ladders.get((agency_key, urgency)) or self.ladders[urgency]
 
     def category(self, key: str | None) -> Category | None:
         """The category with this key, or None."""

@@ -245,6 +245,7 @@ class Ticket(Base):
     __table_args__ = (
         Index("ix_tickets_agency_key_state", "agency_key", "state"),
         Index("ix_tickets_next_step_at", "next_step_at"),
+        Index("ix_tickets_state_ladder_id", "state", "ladder_id"),
         Index("ix_tickets_state_waiting_until", "state", "waiting_until"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -272,6 +273,8 @@ class Ticket(Base):
     return_reason: Mapped[str] = mapped_column(Text, default="")
     next_step_key: Mapped[str | None] = mapped_column(String(40))
     next_step_at: Mapped[datetime | None]  # the clock asks for this column
+    ladder_id: Mapped[int | None] = mapped_column(ForeignKey("ladder_versions.id"))
+    passed_steps: Mapped[list[Any]] = mapped_column(default=list)  # keys; a later ladder's
     version: Mapped[int] = mapped_column(default=1)
     complaint: Mapped[Complaint] = relationship(back_populates="tickets")
     agency: Mapped[Agency] = relationship()
@@ -294,6 +297,17 @@ class Ticket(Base):
             waiting_since=self.waiting_since,
             waited=timedelta(seconds=self.waited_s or 0.0),
         )
+
+
+class LadderVersion(Base):
+    """The ladders as they were adopted at a moment; rows are never changed (`services.ladders`)."""
+
+    __tablename__ = "ladder_versions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    rungs: Mapped[dict[str, Any]]
+    adopted_by: Mapped[str] = mapped_column(String(80))
+    adopted_at: Mapped[datetime]
 
 
 class PlannedDispatch(Base):

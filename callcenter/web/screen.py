@@ -15,7 +15,7 @@ from flask_login import current_user
 
 from callcenter.domain.people import mask_phone
 from callcenter.domain.window import Standing, standing
-from callcenter.services import clocks
+from callcenter.services import clocks, ladders
 from callcenter.store import places
 from callcenter.store.models import Ticket
 from callcenter.web import alarms
@@ -111,7 +111,7 @@ def step_name(key: str | None) -> str:
 
 def step_to(key: str | None, ticket: Ticket) -> str:
     """Whom a rung addresses."""
-    steps = wiring().rules.ladders[ticket.urgency]
+    steps = ladders.steps_for(ticket, wiring().rules)
     to = next((s.to for s in steps if s.key == key), ())
     return ", ".join(label(post.value, "post") for post in to)
 

@@ -28,6 +28,7 @@ from callcenter.store.models import (
     Base,
     Call,
     Complaint,
+    Escalation,
     History,
     Notice,
     Recording,
@@ -440,3 +441,34 @@ def test_audio_that_is_none_names_the_file(
     said = run("call", "--audio", tmp_path / "none.wav", "--config", config)
     assert said.code == 2
     assert "none.wav" in said.err
+
+
+# ---------------------------------------------------------------- the ladder
+
+
+def test_a_changed_ladder_is_shown_first_and_adopted_only_when_asked(
+    run: Run, config: Path, full: Store
+) -> None:
+    def ladder(*words: str) -> Any:
+        said = run("--config", config, "ladder", "--json", *words)
+        assert said.code == 0, said.err
+        return said.json
+
+    assert ladder("--apply") == {"differs": True, "applied": True, "tickets": []}
+    assert ladder() == {"differs": False, "applied": False, "tickets": []}
+    with full.write() as session:
+        ticket, moment = session.get_one(Ticket, 1), datetime.now(UTC)
+        ticket.dispatched_at, ticket.due_at = moment, moment + timedelta(hours=24)
+        ticket.escalations = [Escalation(step_key="dispatch", due_at=moment, taken_at=moment)]
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("next_officer, after: 15m", "next_officer, after: 20m"))
+    shown = ladder()
+    assert (shown["differs"], shown["applied"]) == (True, False)
+    (row,) = shown["tickets"]
+    assert (row["ticket"], row["before"], row["after"]) == (1, "next_officer", "next_officer")
+    later = datetime.fromisoformat(row["after_at"]) - datetime.fromisoformat(row["before_at"])
+    assert later == timedelta(minutes=5)
+    assert ladder() == shown  # nothing was done
+    assert "Nothing was done" in run("--config", config, "ladder").err
+    assert ladder("--apply")["applied"]
+    assert not ladder()["differs"]
