@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, all_reported
@@ -79,15 +79,24 @@ def close_due(session: Session, *, now: datetime, rules: Rules) -> int:
             Complaint.outcome.is_(None),
             Complaint.asked_at <= now - rules.closing_after,
             ~out_plans.to_be_asked(),
+            ~_unreported(),
         )
         .order_by(Complaint.id)
+        .limit(_BATCH)
         .with_for_update(skip_locked=True, key_share=True)
     ).all()
-    ripe = [complaint for complaint in silent if _ripe(complaint)][:_BATCH]
+    ripe = [complaint for complaint in silent if _ripe(complaint)]
     open_still = one_by_one(
         session, "closing a complaint", ripe, lambda c: _give_up(session, c, now=now, rules=rules)
     )
     return len(ripe) - len(open_still)
+
+
+def _unreported() -> ColumnElement[bool]:
+    """A ticket that counts has no delivered report: however many such complaints there are, they
+    hold up none that may close."""
+    done = (TicketState.REPORTED, TicketState.CLOSED, TicketState.RETURNED)
+    return exists().where(Ticket.complaint_id == Complaint.id, Ticket.state.not_in(done))
 
 
 def _give_up(session: Session, complaint: Complaint, *, now: datetime, rules: Rules) -> None:
