@@ -23,6 +23,7 @@ from callcenter.services import (
     escalation,
     ladder_change,
     notices,
+    roster_watch,
     status,
     tickets,
     undelivered,
@@ -63,6 +64,11 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
         with store.write() as session:
             return ladder_change.move_due(session, now=now, rules=rules)
 
+    def on_duty(now: datetime) -> int:
+        with store.write() as session:
+            roster_watch.watch(session, now=now, rules=rules)
+        return 0
+
     def wake(now: datetime) -> int:
         with store.write() as session:
             return tickets.wake_due(session, now=now, rules=rules)
@@ -90,6 +96,7 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
     return (
         Duty("steps", 0.5, steps, timed=True),
         Duty("ladder", 5.0, ladder, timed=True),
+        Duty("on duty", 60.0, on_duty, timed=True),
         Duty("wake", 5.0, wake, timed=True),
         Duty("close", 5.0, close, timed=True),
         Duty("sweep", 2.0, sweep),

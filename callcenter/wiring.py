@@ -358,6 +358,7 @@ def rules_of(config: Config) -> Rules:
         programme_name=config.programme.name,
         replies=config.notices.twilio is not None,
         time_scale=config.window.time_scale,
+        rosters={a.key: a.roster.plan for a in config.agencies if a.roster},
         own_ladders={
             (agency, urgency): config.steps(urgency, agency)
             for agency in config.ladder.agencies

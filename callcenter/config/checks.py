@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from callcenter.config.schema import Agency, Config, Line, Person, Rung
@@ -23,6 +23,7 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _ladder_mistakes(config)
     days = [str(row.day) for row in config.calendar.days_off]
     yield from _duplicates("calendar.days_off", days)
+    yield from _roster_mistakes(config)
     yield from _port_mistakes(config)
     yield from _people_mistakes(config)
     yield from _channel_mistakes(config)
@@ -92,6 +93,19 @@ def _ladders(config: Config) -> Iterator[tuple[str, tuple[Rung, ...]]]:
         for name, rungs in (("report", own.report), ("emergency", own.emergency)):
             if rungs:
                 yield f"agencies.{agency}.{name}", rungs
+
+
+def _roster_mistakes(config: Config) -> Iterator[str]:
+    for agency in config.agencies:
+        team = {person.key for person in agency.team}
+        rows = agency.roster.week if agency.roster else ()
+        named = [key for row in rows for key in row.officers]
+        for key in sorted({*named, *(agency.roster.holidays if agency.roster else ())} - team):
+            yield f"agencies.{agency.key}.roster: {key!r} is not in the team; use {_one_of(team)}"
+
+
+def _one_of(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys))
 
 
 def _port_mistakes(config: Config) -> Iterator[str]:

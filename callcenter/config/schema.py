@@ -17,6 +17,7 @@ from callcenter.domain.limits import Limits
 from callcenter.domain.limits import Window as GuessWindow
 from callcenter.domain.people import Post
 from callcenter.domain.room import RoomLimits
+from callcenter.domain.roster import Plan, Shift
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Clock, Night, Step, Until
 
@@ -335,6 +336,35 @@ class Letterhead(Section):
     head_title: Annotated[str, Field(max_length=120)] = ""
 
 
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_WEEK: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class ShiftRow(Section):
+    """Who is on duty on these days in [from, to); it may pass midnight."""
+
+    days: tuple[Weekday, ...] = _WEEK
+    begins: TimeOfDay = Field(default=time(0), alias="from")
+    ends: TimeOfDay = Field(default=time(0), alias="to")
+    officers: tuple[Key, ...] = Field(min_length=1)
+
+
+class Roster(Section):
+    """A team's duty plan; `holidays` are on duty on the calendar's days off instead."""
+
+    week: tuple[ShiftRow, ...] = Field(min_length=1)
+    holidays: tuple[Key, ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """As the rules take it."""
+        shifts = tuple(
+            Shift(frozenset(map(_WEEK.index, row.days)), row.begins, row.ends, row.officers)
+            for row in self.week
+        )
+        return Plan(shifts, self.holidays)
+
+
 class Agency(Section):
     """Who is responsible: head, secretary, and the rapid reaction team in duty order."""
 
@@ -344,6 +374,7 @@ class Agency(Section):
     head: Person
     secretary: Person | None = None
     team: tuple[Person, ...] = Field(min_length=1)
+    roster: Roster | None = None
     letterhead: Letterhead = Letterhead()
 
 

@@ -22,7 +22,10 @@ from callcenter.store.session import Store, make_engine
 _SILENT_AFTER = timedelta(seconds=60)
 _BACKLOG_AFTER = timedelta(minutes=15)  # longer than any call
 _SKEW = timedelta(seconds=5)
-_REMEDIES = {"time": "set this machine's clock, or: aduan24 time trust"}
+_REMEDIES = {
+    "time": "set this machine's clock, or: aduan24 time trust",
+    "duty": "name somebody on the console's page Piket, or mend the roster in config.yaml",
+}
 
 
 def examine(config: Config, now: datetime) -> Iterator[Finding]:

@@ -48,6 +48,8 @@ _MAY: dict[str, frozenset[Role]] = {
     "see_audit": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "call_back": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "flag_pranks": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "see_roster": frozenset(Role),
+    "swap_duty": frozenset({Role.OFFICER, Role.ADMINISTRATOR}),
     "switch_line": frozenset({Role.ADMINISTRATOR}),
 }
 

@@ -95,7 +95,7 @@ def _climb(
     until: datetime | None = None,
 ) -> None:
     """The same for many: all of them together, or none."""
-    people, tellings = Directory(session, tickets), []
+    people, tellings = Directory(session, tickets, now=now, rules=rules), []
     for ticket in tickets:
         while (due := _next(ticket, rules)) is not None and _is_due(due, now, until):
             _take(session, ticket, due, now=now, actor=actor)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.people import AGENCY_POSTS, Post, mask_phone
-from callcenter.services import phones
+from callcenter.services import phones, roster
+from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint, Notice, Person, Ticket
 
 
-def people_for(session: Session, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
+def people_for(
+    session: Session, ticket: Ticket, posts: Iterable[Post], *, now: datetime, rules: Rules
+) -> list[Person]:
     """The active people behind these posts of the ladder, each once; see `Directory`."""
-    return Directory(session, [ticket]).people_for(ticket, posts)
+    return Directory(session, [ticket], now=now, rules=rules).people_for(ticket, posts)
 
 
 def responsible(session: Session) -> list[Person]:
     """Who answers for the hotline itself; whoever holds an office where nobody does."""
-    return Directory(session, ()).responsible()
+    offices = sorted(_active(session, ()), key=lambda person: person.key)
+    wanted = (Post.COORDINATOR.value, Post.SUPERVISOR.value)
+    return [p for post in wanted for p in offices if p.post == post] or offices
 
 
 class Directory:
@@ -30,10 +36,14 @@ class Directory:
     without a head the coordinator, then the supervisor, then whoever holds an office.
     """
 
-    def __init__(self, session: Session, tickets: Sequence[Ticket]) -> None:
+    def __init__(
+        self, session: Session, tickets: Sequence[Ticket], *, now: datetime, rules: Rules
+    ) -> None:
         self._people: dict[tuple[str | None, str], list[Person]] = defaultdict(list)
-        for person in _active(session, {ticket.agency_key for ticket in tickets}):
+        agencies = {ticket.agency_key for ticket in tickets}
+        for person in _active(session, agencies):
             self._people[person.agency_key, person.post].append(person)
+        self._on_duty = roster.on_duty(session, agencies, now, rules)
         self._told = _told(session, [ticket.id for ticket in tickets])
 
     def people_for(self, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
@@ -43,11 +53,6 @@ class Directory:
             for person in self._holders(ticket, post) or self._instead(ticket.agency_key):
                 found.setdefault(person.key, person)
         return list(found.values())
-
-    def responsible(self) -> list[Person]:
-        """Coordinator and supervisor, or whoever holds an office of the regency."""
-        known = [*self._office(Post.COORDINATOR), *self._office(Post.SUPERVISOR)]
-        return known or self._offices()
 
     def tell(self, ticket: Ticket, people: Iterable[Person]) -> None:
         """From now on these count as told about the ticket."""
@@ -61,9 +66,19 @@ class Directory:
         officers = self._people[ticket.agency_key, "officer"]
         if post is Post.TEAM:
             return officers
-        if post is Post.NEXT:
-            officers = [p for p in officers if p.key not in self._told[ticket.id]]
-        return officers[:1]
+        first = self._of_duty(ticket.agency_key, officers)
+        if post is Post.DUTY:
+            return first[:1]
+        rest = [p for p in officers if p not in first]  # off duty, but better than their head
+        return [p for p in (*first, *rest) if p.key not in self._told[ticket.id]][:1]
+
+    def _of_duty(self, agency_key: str, officers: list[Person]) -> list[Person]:
+        """Those on duty, in the order of the plan; all of them where there is none."""
+        planned = self._on_duty.get(agency_key)
+        if planned is None:
+            return officers
+        known = {person.key: person for person in officers}
+        return [known[key] for key in planned if key in known]
 
     def _instead(self, agency_key: str) -> list[Person]:
         return (

@@ -157,7 +157,7 @@ def _tell_the_head(
     notices.write(
         session,
         ticket=ticket,
-        people=people_for(session, ticket, (Post.HEAD,)),
+        people=people_for(session, ticket, (Post.HEAD,), now=now, rules=rules),
         kind=KIND,
         words=wording.of_report(ticket, text, rules),
         now=now,

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.domain.calendar import Calendar, NationalLimits
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.roster import Plan
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Night, Step
 
@@ -40,6 +41,7 @@ class Rules:
     tells_citizens: bool
     replies: bool = False  # officers may answer by message
     time_scale: float = 1.0
+    rosters: Mapping[str, Plan] = field(default_factory=dict)
     own_ladders: Mapping[tuple[str, Urgency], tuple[Step, ...]] = field(default_factory=dict)
 
     def steps(self, urgency: Urgency, agency_key: str) -> tuple[Step, ...]:

@@ -84,7 +84,7 @@ def _tell_of_ping_pong(session: Session, ticket: Ticket, *, now: datetime, rules
     notices.write(
         session,
         ticket=ticket,
-        people=people_for(session, ticket, (Post.COORDINATOR,)),
+        people=people_for(session, ticket, (Post.COORDINATOR,), now=now, rules=rules),
         kind="ping-pong",
         words=wording.of_ping_pong(ticket, rules),
         now=now,
@@ -229,7 +229,7 @@ def _wake(session: Session, ticket_id: int, *, now: datetime, rules: Rules) -> N
     notices.write(
         session,
         ticket=ticket,
-        people=people_for(session, ticket, (Post.TEAM,)),
+        people=people_for(session, ticket, (Post.TEAM,), now=now, rules=rules),
         kind=f"wake-{int(until.timestamp())}",
         words=wording.of_wake(ticket, rules),
         now=now,

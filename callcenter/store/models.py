@@ -299,6 +299,26 @@ class Ticket(Base):
         )
 
 
+class DutySwap(Base):
+    """In [starts, ends) one officer is on duty for another, or beside the others."""
+
+    __tablename__ = "duty_swaps"
+    __table_args__ = (Index("ix_duty_swaps_agency_key_ends_at", "agency_key", "ends_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agency_key: Mapped[str] = mapped_column(ForeignKey("agencies.key"))
+    out_key: Mapped[str | None] = mapped_column(ForeignKey("people.key"))
+    in_key: Mapped[str] = mapped_column(ForeignKey("people.key"))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    why: Mapped[str] = mapped_column(String(300))
+    made_by: Mapped[str] = mapped_column(String(80))
+    made_at: Mapped[datetime]
+    cancelled_by: Mapped[str | None] = mapped_column(String(80))
+    cancelled_at: Mapped[datetime | None]
+    out: Mapped[Person | None] = relationship(foreign_keys=[out_key])
+    into: Mapped[Person] = relationship(foreign_keys=[in_key])
+
+
 class LadderVersion(Base):
     """The ladders as they were adopted at a moment; rows are never changed (`services.ladders`)."""
 

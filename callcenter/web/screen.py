@@ -153,6 +153,7 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("work_desk",), "inbox.home", _("Kotak masuk")),
         (("work_desk",), "inbox.complaints", _("Aduan")),
         (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
+        (("see_roster",), "roster.index", _("Piket")),
         (("see_calls",), "inbox.calls", _("Panggilan")),
         (("call_back",), "callbacks.index", _("Telepon balik")),
         (("see_messages",), "messages.index", _("Pesan")),

@@ -26,7 +26,7 @@ from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, a
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import next_step
 from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
-from callcenter.services import delivery, desk, directory, notices, reports
+from callcenter.services import delivery, desk, directory, notices, reports, sequence
 from callcenter.services.delivery import Carriers, Claim, Result
 from callcenter.services.errors import Refused
 from callcenter.services.links import LinkSigner
@@ -185,6 +185,20 @@ class Life(RuleBasedStateMachine):
             self.tickets.append(self.town.dispatch(complaint_id, self.now, agency))
 
         self._tries(send)
+
+    @rule(pick=picks, agency=st.sampled_from(["dlh", "pln", "gone"]))
+    def an_operator_plans_the_next_agency(self, pick: int, agency: str) -> None:
+        complaint_id = _one(self.complaints, pick)
+        if len(self.tickets) > 12:
+            return
+
+        def work() -> None:
+            with self.town.store.write() as db:
+                sequence.plan(
+                    db, complaint_id, agency_key=agency, order="", actor="ani", now=self.now
+                )
+
+        self._tries(work)
 
     @rule(pick=picks)
     def an_operator_decides_that_the_others_are_enough(self, pick: int) -> None:
@@ -352,7 +366,9 @@ class Life(RuleBasedStateMachine):
             for complaint in complaints:
                 own = [h for h in history if h.complaint_id == complaint.id]
                 _is_a_chain([h for h in own if h.ticket_id is None], complaint.state.value)
-                _agrees_with_its_tickets(complaint, own)
+                _agrees_with_its_tickets(
+                    complaint, own, bool(sequence.open_plans(db, complaint.id))
+                )
                 _is_closed_rightly(complaint, own)
             for ticket in tickets:
                 own = [h for h in history if h.ticket_id == ticket.id]
@@ -381,7 +397,7 @@ def _is_a_chain(rows: Iterable[History], now: str) -> None:
     assert moves[-1][1] == now, moves
 
 
-def _agrees_with_its_tickets(complaint: Complaint, history: list[History]) -> None:
+def _agrees_with_its_tickets(complaint: Complaint, history: list[History], to_come: bool) -> None:
     reopened = max((h.id for h in history if h.verb == "reopen"), default=0)
     sent = {h.ticket_id for h in history if h.verb == "dispatch" and h.id > reopened}
     states = [t.state for t in complaint.tickets]
@@ -392,7 +408,7 @@ def _agrees_with_its_tickets(complaint: Complaint, history: list[History]) -> No
             assert not live
         case ComplaintState.DISPATCHED:
             assert live
-            assert not all_answered(states) or complaint.returned_at
+            assert not all_answered(states) or complaint.returned_at or to_come
         case ComplaintState.ANSWERED:
             assert live
             assert all_answered(states)

@@ -215,6 +215,41 @@ def test_a_step_falls_due_so_long_after_its_clock_started(
     assert falls == (None if started is None else START + (started + after) * MINUTE)
 
 
+@given(
+    st.lists(st.sampled_from(["work", "wait"]), max_size=40),
+    st.integers(0, 30),
+    st.integers(0, 5),
+)
+def test_what_presses_for_the_work_counts_the_minutes_in_which_it_did_not_wait(
+    minutes: list[str], after: int, answered: int
+) -> None:
+    """Live through the minutes after the response; due with the last one that it waits for."""
+    tail = next((n for n, m in enumerate(reversed(minutes)) if m == "work"), len(minutes))
+    waits = tail > 0
+    over = minutes[: len(minutes) - tail]
+    start = START + answered * MINUTE
+    times = TicketTimes(
+        START,
+        START + DAY,
+        responded_at=start,
+        waited=over.count("wait") * MINUTE,
+        waiting_since=start + len(over) * MINUTE if waits else None,
+    )
+    falls = step_at(step(after=after * MINUTE, until=Until.HANDLED, clock=Clock.RESPONDED), times)
+    if waits:
+        assert falls is None  # it stands still
+        return
+    passed, worked = 0, 0
+    while worked < after:
+        worked += passed >= len(minutes) or minutes[passed] == "work"
+        passed += 1
+    if over and passed < len(over):  # it was over before the last waiting: due since the waiting
+        assert falls is not None
+        assert falls <= start + len(over) * MINUTE
+    else:
+        assert falls == start + (after + over.count("wait")) * MINUTE
+
+
 # ---------------------------------------------------------------- the night
 
 clock_faces = st.builds(time, st.integers(0, 23), st.integers(0, 59))
