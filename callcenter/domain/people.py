@@ -37,6 +37,7 @@ _MAY: dict[str, frozenset[Role]] = {
     "see_calls": frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_all_tickets": frozenset({Role.OPERATOR, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_own_tickets": frozenset({Role.OFFICER}),
+    "accept_ticket": frozenset({Role.OFFICER}),
     "mark_waiting": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
     "export_waiting": frozenset({Role.OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.domain.ticket import WaitingReason, verbs_from
 from callcenter.services import attachments, audit
+from callcenter.services import tickets as service
+from callcenter.services.errors import Refused
 from callcenter.store import queries
 from callcenter.store.models import Attachment, Ticket
 from callcenter.web import files
@@ -77,6 +81,20 @@ def ticket(ticket_id: int) -> str:
     return page
 
 
+@door.post("/tickets/<int:ticket_id>/accept")
+@needs("accept_ticket")
+def accept(ticket_id: int) -> AnyResponse:
+    """The agency's own people accept at the console what they accept by link or by message."""
+    visible(ticket_id)
+    try:
+        with writing() as db:
+            service.accept(db, ticket_id, actor=me().username, now=now(), rules=wiring().rules)
+        flash(_("Tiket diterima."), "ok")
+    except Refused as error:
+        flash(_(error.message), "bad")
+    return redirect(url_for("tickets.ticket", ticket_id=ticket_id))
+
+
 def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
     """The ticket's page, with what was typed and refused; only its live part when it refreshes."""
     found = visible(ticket_id)
@@ -88,6 +106,7 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         here=url_for("tickets.ticket", ticket_id=ticket_id),
         rows=queries.ticket_history(reading(), ticket_id),
         sent_to=queries.report_notices(reading(), ticket_id),
+        can_accept=me().may("accept_ticket") and "accept" in verbs_from(found.state),
         can_wait=bool(verbs & {"wait", "prolong"}),
         reasons=list(WaitingReason),
         errors=errors or {},

@@ -37,6 +37,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "desk.word": ("POST", "/complaints/{c}/word", DESK),
     "tickets.index": ("GET", "/tickets", EVERYONE),
     "tickets.ticket": ("GET", "/tickets/{t}", EVERYONE),
+    "tickets.accept": ("POST", "/tickets/{t}/accept", {OFFICER}),
     "tickets.photo": ("GET", "/tickets/{t}/photos/1.jpg", EVERYONE),
     "tickets.voice": ("GET", "/tickets/{t}/voices/1", EVERYONE),
     "tickets.paper": ("GET", "/tickets/{t}/report.pdf", EVERYONE),
