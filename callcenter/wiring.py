@@ -24,6 +24,7 @@ from callcenter.errands import Errands
 from callcenter.gateways import asterisk
 from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
+from callcenter.gateways.call_through import CallThrough
 from callcenter.gateways.channel import Channel, Enclosure
 from callcenter.gateways.dialling import Dialling
 from callcenter.gateways.pbx import Pbx
@@ -87,6 +88,11 @@ class Wiring:
     def pin_of(self, number: str) -> str:
         """The PIN of a public number; needs no database."""
         return pins.pin_of(number, self.secret_key)
+
+    @property
+    def call_through(self) -> CallThrough | None:
+        """What puts an officer through to a citizen; None: nothing does, and no button shows."""
+        return None
 
     @cached_property
     def report_desk(self) -> Desk:

@@ -230,7 +230,11 @@ class Line(Section):
 
 
 class Web(Section):
-    """The console and the officers' pages."""
+    """The console and the officers' pages.
+
+    `closing_pin`: an officer confirms the handling report with a PIN. `map_url` opens a map at
+    `{place}`.
+    """
 
     bind: str = "127.0.0.1"
     port: Port = 8024
@@ -238,6 +242,10 @@ class Web(Section):
     threads: int = Field(default=24, ge=4, le=128)
     session_hours: int = Field(default=10, ge=1, le=24)
     link_days: int = Field(default=30, ge=1, le=365)
+    closing_pin: bool = True
+    map_url: Annotated[str, Field(pattern=r"^https://[^\s{}]+\{place\}[^\s{}]*$")] = (
+        "https://www.google.com/maps/search/?api=1&query={place}"
+    )
 
 
 class Queue(Section):

@@ -70,6 +70,17 @@ def of_waiting_asked(ticket: Ticket, rules: Rules) -> Words:
     return Words(f"Perlu menunggu: {what}", _joined(complaint, lines))
 
 
+def of_pin(ticket: Ticket, rules: Rules) -> Words:
+    """A PIN was chosen with this person's link."""
+    lines = [
+        "PIN Anda untuk menutup tiket baru saja dibuat.",
+        "Bila bukan Anda, telepon call center.",
+    ]
+    return Words(
+        "PIN baru dibuat", _joined(ticket.complaint, [*lines, f"{_what(ticket.complaint, rules)}."])
+    )
+
+
 def of_wake(ticket: Ticket, rules: Rules) -> Words:
     """The expected day of a waiting ticket has come."""
     complaint = ticket.complaint

@@ -108,6 +108,10 @@ class Person(Base):
     whatsapp: Mapped[str | None] = mapped_column(String(20))
     email: Mapped[str | None] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(default=True)
+    pin_seal: Mapped[str | None] = mapped_column(String(64))  # of the PIN for closing
+    pin_set_at: Mapped[datetime | None]
+    pin_wrong: Mapped[int] = mapped_column(default=0)  # in a row
+    pin_locked_until: Mapped[datetime | None]
     agency: Mapped[Agency | None] = relationship(back_populates="people")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
+from urllib.parse import quote
 
 from flask import (
     Blueprint,
@@ -28,7 +29,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
 from callcenter.domain.ticket import WaitingReason, verbs_from
-from callcenter.services import audit, links, once, pins, reports
+from callcenter.services import audit, closing_pins, links, once, pins, reports, wording
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
 from callcenter.store.models import Person, Ticket
@@ -125,6 +126,8 @@ def _do_once(visit: Visit, verb: str, read_form: Callable[[int], Act]) -> None:
     if once.seen(reading(), visit.link_id, key):
         return
     try:
+        if verb in _CLOSING and wiring().config.web.closing_pin:
+            _check_pin(visit)
         perform = read_form(visit.ticket.id)
         with writing() as db:
             if once.first_time(db, visit.link_id, key, verb, now()):
@@ -133,6 +136,63 @@ def _do_once(visit: Visit, verb: str, read_form: Callable[[int], Act]) -> None:
         stop_reading()
         if not once.seen(reading(), visit.link_id, key):  # else its twin was quicker
             raise
+
+
+#: What ends the work: by whom is confirmed with a PIN.
+_CLOSING = frozenset({"report"})
+
+
+def _check_pin(visit: Visit) -> None:
+    """The officer's PIN, or the first one, chosen now. Raises Refused; a wrong one is counted."""
+    pin, again = request.form.get("pin", ""), request.form.get("pin_again", "")
+    key, secret, actor = visit.person.key, wiring().secret_key, visit.actor
+    chosen, ticket_id = visit.person.pin_seal is not None, visit.ticket.id
+    reports.check_open(reading(), ticket_id)  # no PIN is asked for what cannot be closed
+    with writing() as db:
+        if chosen:
+            wrong = closing_pins.check(db, key, pin, secret=secret, actor=actor, now=now())
+        else:
+            wrong = closing_pins.choose(
+                db,
+                ticket_id,
+                key,
+                pin,
+                again,
+                secret=secret,
+                actor=actor,
+                now=now(),
+                rules=wiring().rules,
+            )
+    if wrong is not None:
+        raise wrong
+
+
+@door.post("/<token>/call")
+@needs(PUBLIC)
+def call(token: str) -> Answer:
+    """Talk to the citizen: the exchange rings both, nobody learns the other's number."""
+    through = wiring().call_through
+    if through is None:
+        abort(404)
+    visit = _visit(reading(), token)
+    if not visit.may_act:
+        abort(403)
+    actor, ticket_id, key = visit.actor, visit.ticket.id, visit.person.key
+    try:
+        with writing() as db:
+            through.connect(db, ticket_id, key, actor=actor)
+            audit.record(
+                db,
+                actor=actor,
+                action="citizen_called",
+                thing=f"ticket:{ticket_id}",
+                now=now(),
+                address=address(),
+            )
+        flash(_("Telepon Anda sebentar lagi berdering."), "ok")
+    except Refused as error:
+        flash(_(error.message), "bad")
+    return redirect(url_for("officer.page", token=token))
 
 
 def _refused(token: str, verb: str, error: Refused) -> Answer:
@@ -246,6 +306,17 @@ def _telephone_pin(person: Person) -> str:
     return pins.officer_pin(person.key, wiring().secret_key)
 
 
+def _map_url(ticket: Ticket) -> str:
+    """A map at the village and the landmark; empty where nobody wrote down a place."""
+    complaint, config = ticket.complaint, wiring().config
+    place = wording.place_of(complaint)
+    if not place:
+        return ""
+    landmark = wording.discreet(complaint.place_note, complaint)
+    words = ", ".join(filter(None, (landmark, place, config.programme.regency)))
+    return config.web.map_url.format(place=quote(words))
+
+
 def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) -> str:
     ticket = visit.ticket
     call = ticket.complaint.call
@@ -260,6 +331,12 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         clips=clips,
         verbs=verbs_from(ticket.state) if visit.may_act else frozenset(),
         tried=verb,
+        asks_pin=wiring().config.web.closing_pin,
+        has_pin=visit.person.pin_seal is not None,
+        calls=visit.may_act
+        and wiring().call_through is not None
+        and ticket.complaint.reporter_phone is not None,
+        map_url=_map_url(ticket),
         once=token_urlsafe,
         errors=errors or {},
         typed=request.form,

@@ -185,6 +185,8 @@ def _officer_answers(walk: Walk, link: str) -> Page:
     page.fill("#report", "Dua lampu diganti.")
     photo = FilePayload(name="lampu.jpg", mimeType="image/jpeg", buffer=picture())
     page.set_input_files("#photos", [photo])
+    page.fill("#pin", "2580")
+    page.fill("#pin_again", "2580")
     walk.shot(page, "officer-report")
     page.get_by_role("button", name="Kirim laporan ke pimpinan").click()
     expect(page.get_by_role("img")).to_have_count(1)

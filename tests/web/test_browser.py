@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.web.conftest import Filer, Live, Sent, axe, eventually, shot
-from tests.web.test_officer import Link, picture
+from tests.web.test_officer import PIN, Link, picture
 
 pytestmark = pytest.mark.browser
 
@@ -193,6 +193,8 @@ def test_an_officer_without_scripts_does_everything(
     page.fill("#report", "Sudah ditambal.")
     photo = FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=picture())
     page.set_input_files("#photos", [photo])
+    page.fill("#pin", PIN)
+    page.fill("#pin_again", PIN)
     page.get_by_role("button", name="Kirim laporan ke pimpinan").click()
     expect(page.get_by_role("img")).to_have_count(1)
     shot(page, "officer-320-reported")

@@ -71,6 +71,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "machinery.page": ("GET", "/machinery", {SUPERVISOR, ADMIN}),
     "health.healthz": ("GET", "/healthz", PUBLIC),
     "officer.page": ("GET", "/p/{k}", PUBLIC),
+    "officer.call": ("POST", "/p/{k}/call", PUBLIC),
     "officer.key": ("GET", "/p/{k}/key", PUBLIC),
     "officer.worker": ("GET", "/p/worker.js", PUBLIC),
     "officer.act": ("POST", "/p/{k}/accept", PUBLIC),

@@ -32,6 +32,7 @@ from tests.services.test_voice_notes import spoken
 from tests.web.conftest import Sent, post, recording_id
 
 Link = Callable[[int, str], str]
+PIN = "2580"
 
 
 @pytest.fixture
@@ -193,6 +194,8 @@ def report_fields(*photos: bytes) -> dict[str, Any]:
         "done_at": "2026-01-02T10:30",
         "people": "I Nyoman Darmawan",
         "materials": "Aspal 20 kg",
+        "pin": PIN,
+        "pin_again": PIN,
         "photos": [(io.BytesIO(p), f"../../{n}.jpg") for n, p in enumerate(photos)],
     }
 
@@ -470,3 +473,69 @@ def test_the_worker_is_fresh_each_time_and_rules_over_these_pages_only(
     assert answer.mimetype == "text/javascript"
     assert "no-cache" in answer.headers["Cache-Control"]
     assert "Service-Worker-Allowed" not in answer.headers
+
+
+# ---------------------------------------------------------------- the PIN for closing
+
+
+def test_the_first_report_chooses_the_pin_and_the_next_one_asks_for_it(
+    client: FlaskClient, wired: Wiring, sent: Sent, a_ticket: Callable[..., Sent]
+) -> None:
+    assert 'id="pin_again"' in client.get(f"/p/{sent.token}").text
+    refused = _act(client, sent, "report", **{**report_fields(), "pin_again": "2581"})
+    assert refused.status_code == 400
+    assert 'id="pin-problem"' in refused.text
+    assert PIN not in refused.text
+    assert _act(client, sent, "report", **report_fields()).status_code == 302
+    with wired.store.read() as db:
+        (told,) = db.scalars(select(Notice).where(Notice.kind.startswith("pin-chosen")))
+        assert told.person_key == "pupr_1"
+    second = a_ticket(2)
+    assert 'id="pin_again"' not in client.get(f"/p/{second.token}").text
+    wrong = _act(client, second, "report", **{**report_fields(), "pin": "1357"})
+    assert (wrong.status_code, "PIN salah" in wrong.text) == (400, True)
+    assert _ticket(wired, second).state is TicketState.DISPATCHED
+    assert _act(client, second, "report", **report_fields()).status_code == 302
+
+
+def test_only_closing_asks_for_a_pin(client: FlaskClient, wired: Wiring, sent: Sent) -> None:
+    assert _act(client, sent, "accept").status_code == 302
+    assert _act(client, sent, "respond", response="Besok.").status_code == 302
+    assert _ticket(wired, sent).state is TicketState.RESPONDED
+
+
+def test_the_map_opens_at_the_place_and_names_nobody(client: FlaskClient, sent: Sent) -> None:
+    (url,) = re.findall(r'href="(https://[^"]+)"', client.get(f"/p/{sent.token}").text)
+    assert "query=Depan%20Pasar%20Kidul%2C%20Kawan%2C%20Kec.%20Bangli" in url
+    assert "Contoh" not in url
+
+
+def test_without_an_exchange_that_connects_there_is_no_button(
+    client: FlaskClient, sent: Sent
+) -> None:
+    assert "/call" not in client.get(f"/p/{sent.token}").text
+    assert post(client, f"/p/{sent.token}/call").status_code == 404
+
+
+def test_with_one_the_button_connects_and_the_number_stays_masked(
+    client: FlaskClient,
+    sent: Sent,
+    link_of: Link,
+    audits: Callable[[str], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    class Through:
+        def connect(self, session: object, ticket_id: int, person_key: str, *, actor: str) -> None:
+            asked.append((ticket_id, person_key, actor))
+
+    monkeypatch.setattr(Wiring, "call_through", Through())
+    page = client.get(f"/p/{sent.token}").text
+    assert f'action="/p/{sent.token}/call"' in page
+    assert "23456789" not in page
+    assert post(client, f"/p/{sent.token}/call").status_code == 302
+    assert asked == [(sent.ticket_id, "pupr_1", "person:pupr_1")]
+    assert audits("citizen_called") == 1
+    office = link_of(sent.ticket_id, "sekda")
+    assert post(client, f"/p/{office}/call").status_code == 403

@@ -14,7 +14,7 @@ from callcenter.domain.ticket import TicketState
 from callcenter.store.models import Attachment, HandlingReport, History, Ticket
 from callcenter.wiring import Wiring
 from tests.web.conftest import Live, Sent, axe, eventually, shot
-from tests.web.test_officer import picture
+from tests.web.test_officer import PIN, picture
 
 pytestmark = pytest.mark.browser
 
@@ -41,10 +41,16 @@ def _fill_in(page: Page) -> None:
     page.locator("summary", has_text="Laporan penanganan").click()
     page.fill("#report", "Lubang ditambal.")
     page.set_input_files("#photos", [_photo(n) for n in range(2)])
+    _type_pin(page)
     expect(page.locator("#photos-list li")).to_have_count(2)
     eventually(
         page, "box.draft(location.pathname + '#report').then(d => d.files.photos.length === 2)"
     )
+
+
+def _type_pin(page: Page) -> None:
+    page.fill("#pin", PIN)
+    page.fill("#pin_again", PIN)
 
 
 def _photo(n: int) -> FilePayload:
@@ -76,6 +82,8 @@ def test_a_draft_survives_a_reload_without_a_network_and_is_sent_once(
     expect(phone.locator("#report")).to_have_value("Lubang ditambal.")
     expect(phone.locator("#photos-list li")).to_have_count(2)
     expect(phone.locator("#box")).to_have_text("Yang belum dikirim masih ada.")
+    expect(phone.locator("#pin")).to_have_value("")  # a draft never holds it
+    _type_pin(phone)
     phone.get_by_role("button", name="Kirim laporan ke pimpinan").click()
     expect(phone.locator("#box")).to_contain_text("Dikirim sendiri begitu ada jaringan")
     assert axe(phone) == []
