@@ -40,6 +40,8 @@ _MAY: dict[str, frozenset[Role]] = {
     "accept_ticket": frozenset({Role.OFFICER}),
     "mark_waiting": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
     "export_waiting": frozenset({Role.OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR}),
+    "send_reports_again": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
+    "chase": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),

@@ -43,10 +43,12 @@ class Telling:
     people: Sequence[Person]
     kind: str
     words: Words
+    not_before: datetime | None = None
+    again: str = ""
 
     def key(self, person: Person) -> str:
-        """Names the one notice to this person."""
-        return f"ticket:{self.ticket.id}:{self.kind}:{person.key}"
+        """Names the one notice to this person; `again` tells a wanted repeat from it."""
+        return f"ticket:{self.ticket.id}:{self.kind}:{person.key}{self.again}"
 
 
 def write(
@@ -58,9 +60,13 @@ def write(
     words: Words,
     now: datetime,
     rules: Rules,
+    not_before: datetime | None = None,
+    again: str = "",
 ) -> None:
     """One notice to each of these people, each with a signed link of their own."""
-    write_all(session, [Telling(ticket, people, kind, words)], now=now, rules=rules)
+    write_all(
+        session, [Telling(ticket, people, kind, words, not_before, again)], now=now, rules=rules
+    )
 
 
 def write_all(
@@ -95,7 +101,7 @@ def write_all(
                 link_id=made[told.ticket.id, person.key].id,
                 urgent=told.ticket.urgency is Urgency.EMERGENCY,
                 state="queued",
-                not_before=now,
+                not_before=told.not_before or now,
                 created_at=now,
             )
             for key, (told, person) in fresh.items()

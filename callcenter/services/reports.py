@@ -17,6 +17,7 @@ from callcenter.domain.people import Post
 from callcenter.domain.ticket import TRANSITIONS, TicketState
 from callcenter.services import (
     attachments,
+    audit,
     closing,
     escalation,
     history,
@@ -34,6 +35,7 @@ from callcenter.store.models import HandlingReport, Notice, OfficerLink, Ticket
 
 KIND = "report-filed"  # no rung of a ladder can be called so
 _FILED = "Laporan tiket ini sudah dikirim."
+_AGAIN_AFTER = timedelta(minutes=10)
 _AHEAD = timedelta(minutes=10)  # a telephone's clock may be a little fast
 _BEHIND = timedelta(days=366)  # work may be older than the complaint, but not of another age
 
@@ -137,6 +139,29 @@ def opened(session: Session, link_id: int, *, now: datetime, rules: Rules) -> bo
     return bool(unread)
 
 
+def send_again(
+    session: Session, ticket_id: int, *, actor: str, now: datetime, rules: Rules
+) -> None:
+    """Send the report to the head once more, over every way; recorded.
+
+    Refused while it is still being sent, and for ten minutes after it was written last.
+    """
+    ticket = locked(session, ticket_id)
+    if ticket.report is None:
+        raise NotFound("Tiket ini belum punya laporan penanganan.")
+    sent = session.scalars(
+        select(Notice).where(Notice.ticket_id == ticket_id, Notice.kind == KIND).order_by(Notice.id)
+    ).all()
+    if any(notice.state in ("queued", "sending") for notice in sent):
+        raise Refused("state", "Laporan ini masih dalam pengiriman.")
+    if any(now < notice.created_at + _AGAIN_AFTER for notice in sent):
+        raise Refused("state", "Laporan ini baru saja dikirim; tunggu sepuluh menit.")
+    again = f":again-{int(now.timestamp())}"
+    _tell_the_head(session, ticket, ticket.report.text, now=now, rules=rules, again=again)
+    thing = f"ticket:{ticket_id}"
+    audit.record(session, actor=actor, action="report_sent_again", thing=thing, now=now)
+
+
 def notice_arrived(session: Session, notice: Notice, *, now: datetime, rules: Rules) -> None:
     """A notice reached its person; when it was the report, the ticket is reported."""
     if notice.kind != KIND or notice.ticket_id is None:
@@ -151,7 +176,7 @@ def notice_arrived(session: Session, notice: Notice, *, now: datetime, rules: Ru
 
 
 def _tell_the_head(
-    session: Session, ticket: Ticket, text: str, *, now: datetime, rules: Rules
+    session: Session, ticket: Ticket, text: str, *, now: datetime, rules: Rules, again: str = ""
 ) -> None:
     session.flush()
     notices.write(
@@ -162,6 +187,7 @@ def _tell_the_head(
         words=wording.of_report(ticket, text, rules),
         now=now,
         rules=rules,
+        again=again,
     )
 
 

@@ -70,6 +70,21 @@ def of_waiting_asked(ticket: Ticket, rules: Rules) -> Words:
     return Words(f"Perlu menunggu: {what}", _joined(complaint, lines))
 
 
+def of_chase(ticket: Ticket, now: datetime, rules: Rules) -> Words:
+    """The head of the agency, or the desk, asks how it stands."""
+    complaint = ticket.complaint
+    what = _what(complaint, rules)
+    answered = ticket.times.answered_at is not None
+    lines = ["Anda ditanya: bagaimana perkembangannya?", f"{what}.", *_where(complaint)]
+    if answered:
+        lines.append("Kerjakan dan kirim laporan penanganannya.")
+    else:
+        left = ticket.due_at - now
+        late = left <= timedelta(0)
+        lines.append("Batas waktunya terlewati." if late else f"Sisa waktu {span(left)}.")
+    return Words(f"Ditagih: {what}", _joined(complaint, lines))
+
+
 def of_pin(ticket: Ticket, rules: Rules) -> Words:
     """A PIN was chosen with this person's link."""
     lines = [

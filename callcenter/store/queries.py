@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload, selectinload
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload, selectinload
 
 from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
@@ -25,6 +25,7 @@ from callcenter.store.models import (
     Call,
     Complaint,
     Escalation,
+    HandlingReport,
     Heartbeat,
     History,
     Notice,
@@ -195,6 +196,44 @@ def ticket_history(session: Session, ticket_id: int) -> Sequence[History]:
     return session.scalars(
         select(History).where(History.ticket_id == ticket_id).order_by(History.id)
     ).all()
+
+
+def reports(
+    session: Session, *, agency_key: str | None = None, unread: bool = False, before: int | None
+) -> Sequence[HandlingReport]:
+    """Handling reports, newest first, a page at a time; `unread`: nobody has read them yet."""
+    rows = select(HandlingReport).join(HandlingReport.ticket)
+    rows = rows.options(
+        contains_eager(HandlingReport.ticket).options(
+            joinedload(Ticket.complaint), joinedload(Ticket.agency)
+        )
+    )
+    if agency_key is not None:
+        rows = rows.where(Ticket.agency_key == agency_key)
+    if unread:
+        read = exists().where(
+            Notice.ticket_id == HandlingReport.ticket_id,
+            Notice.kind == "report-filed",
+            Notice.read_at.is_not(None),
+        )
+        rows = rows.where(~read)
+    if before is not None:
+        rows = rows.where(HandlingReport.id < before)
+    return session.scalars(rows.order_by(HandlingReport.id.desc()).limit(PAGE)).all()
+
+
+def notices_of_reports(session: Session, ticket_ids: Sequence[int]) -> dict[int, list[Notice]]:
+    """Who was sent the reports of these tickets, in order."""
+    found: dict[int, list[Notice]] = {}
+    rows = (
+        select(Notice)
+        .where(Notice.ticket_id.in_(ticket_ids), Notice.kind == "report-filed")
+        .options(joinedload(Notice.person))
+        .order_by(Notice.id)
+    )
+    for notice in session.scalars(rows):
+        found.setdefault(notice.ticket_id or 0, []).append(notice)
+    return found
 
 
 def report_notices(session: Session, ticket_id: int) -> Sequence[Notice]:

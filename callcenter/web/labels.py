@@ -78,6 +78,7 @@ VERBS: dict[str, LazyString] = {
     "reopen": _l("Dibuka lagi"),
     "propose_reject": _l("Diusulkan tidak ditindaklanjuti"),
     "reject": _l("Tidak ditindaklanjuti"),
+    "chase": _l("Petugas ditagih"),
     "escalate": _l("Eskalasi"),
     "step": _l("Eskalasi"),
     "missed": _l("Jangka waktu terlewati"),

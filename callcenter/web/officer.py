@@ -67,7 +67,7 @@ class Visit:
         return self.person.active and self.person.agency_key == self.ticket.agency_key
 
 
-def _visit(db: Session, token: str) -> Visit:
+def visit_of(db: Session, token: str) -> Visit:
     """What the link opens; NotFound, in the same words, for every link that opens nothing."""
     link = links.open_link(db, wiring().links.link_id(token), now())
     ticket, person = db.get(Ticket, link.ticket_id), db.get(Person, link.person_key)
@@ -88,7 +88,7 @@ def gone(_error: NotFound) -> Answer:
 @needs(PUBLIC)
 def page(token: str) -> str:
     """The ticket, with what can be done now."""
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     shown = _render(visit)
     if request.method == "GET":
         _write_down(visit, "link_opened")
@@ -102,7 +102,7 @@ def act(token: str, verb: str) -> Answer:
     read_form = _VERBS.get(verb)
     if read_form is None:
         abort(404)
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     if not visit.may_act:
         abort(403)
     try:
@@ -127,7 +127,8 @@ def _do_once(visit: Visit, verb: str, read_form: Callable[[int], Act]) -> None:
         return
     try:
         if verb in _CLOSING and wiring().config.web.closing_pin:
-            _check_pin(visit)
+            reports.check_open(reading(), visit.ticket.id)  # no PIN for what cannot be closed
+            check_pin(visit)
         perform = read_form(visit.ticket.id)
         with writing() as db:
             if once.first_time(db, visit.link_id, key, verb, now()):
@@ -142,12 +143,11 @@ def _do_once(visit: Visit, verb: str, read_form: Callable[[int], Act]) -> None:
 _CLOSING = frozenset({"report"})
 
 
-def _check_pin(visit: Visit) -> None:
+def check_pin(visit: Visit) -> None:
     """The officer's PIN, or the first one, chosen now. Raises Refused; a wrong one is counted."""
     pin, again = request.form.get("pin", ""), request.form.get("pin_again", "")
     key, secret, actor = visit.person.key, wiring().secret_key, visit.actor
     chosen, ticket_id = visit.person.pin_seal is not None, visit.ticket.id
-    reports.check_open(reading(), ticket_id)  # no PIN is asked for what cannot be closed
     with writing() as db:
         if chosen:
             wrong = closing_pins.check(db, key, pin, secret=secret, actor=actor, now=now())
@@ -174,7 +174,7 @@ def call(token: str) -> Answer:
     through = wiring().call_through
     if through is None:
         abort(404)
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     if not visit.may_act:
         abort(403)
     actor, ticket_id, key = visit.actor, visit.ticket.id, visit.person.key
@@ -199,14 +199,14 @@ def _refused(token: str, verb: str, error: Refused) -> Answer:
     message = _(error.message)
     if _FROM_BOX in request.headers:
         return jsonify(refused={"field": error.field, "message": message}), 400
-    return _render(_visit(reading(), token), verb, {error.field: message}), 400
+    return _render(visit_of(reading(), token), verb, {error.field: message}), 400
 
 
 @door.get("/<token>/key")
 @needs(PUBLIC)
 def key(token: str) -> Answer:
     """A form's token, fresh: what waited for a network was typed in another session."""
-    _visit(reading(), token)
+    visit_of(reading(), token)
     return jsonify(csrf_token=generate_csrf())
 
 
@@ -233,7 +233,7 @@ _VERBS: dict[str, Callable[[int], Act]] = {
 @needs(PUBLIC)
 def clip(token: str, recording_id: int) -> Response:
     """The citizen's complaint in their own voice; name and village stay with the operators."""
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     found = queries.recording(reading(), recording_id)
     if found is None or found.kind != "complaint":
         abort(404)
@@ -246,14 +246,14 @@ def clip(token: str, recording_id: int) -> Response:
 @needs(PUBLIC)
 def photo(token: str, photo_id: int) -> Response:
     """A photo of this ticket's report."""
-    return send_photo(_visit(reading(), token).ticket.id, photo_id)
+    return send_photo(visit_of(reading(), token).ticket.id, photo_id)
 
 
 @door.get("/<token>/voices/<int:voice_id>")
 @needs(PUBLIC)
 def voice(token: str, voice_id: int) -> Response:
     """The report as it was spoken."""
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     return send_voice(visit.ticket.id, voice_id, visit.actor)
 
 
@@ -261,7 +261,7 @@ def voice(token: str, voice_id: int) -> Response:
 @needs(PUBLIC)
 def evidence(token: str, evidence_id: int) -> Response:
     """What proves that the work has to wait."""
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     return send_evidence(visit.ticket.id, evidence_id, visit.actor)
 
 
@@ -269,7 +269,7 @@ def evidence(token: str, evidence_id: int) -> Response:
 @needs(PUBLIC)
 def paper(token: str) -> Response:
     """The report as a paper to print and sign."""
-    visit = _visit(reading(), token)
+    visit = visit_of(reading(), token)
     made = send_paper(visit.ticket.id, visit.actor)
     _read(visit)
     return made
@@ -279,7 +279,7 @@ def paper(token: str) -> Response:
 @needs(PUBLIC)
 def seen(token: str) -> Response:
     """Loaded by who really shows the page; a messenger that fetches it for a preview does not."""
-    _read(_visit(reading(), token))
+    _read(visit_of(reading(), token))
     return Response(_NOTHING, mimetype="image/svg+xml")
 
 
@@ -331,6 +331,7 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         clips=clips,
         verbs=verbs_from(ticket.state) if visit.may_act else frozenset(),
         tried=verb,
+        has_list=visit.may_act,
         asks_pin=wiring().config.web.closing_pin,
         has_pin=visit.person.pin_seal is not None,
         calls=visit.may_act

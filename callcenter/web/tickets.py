@@ -6,6 +6,7 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as AnyResponse
 
+from callcenter.domain.chasing import CHASEABLE
 from callcenter.domain.ticket import WaitingReason, verbs_from
 from callcenter.services import attachments, audit
 from callcenter.services import tickets as service
@@ -107,6 +108,7 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         rows=queries.ticket_history(reading(), ticket_id),
         sent_to=queries.report_notices(reading(), ticket_id),
         can_accept=me().may("accept_ticket") and "accept" in verbs_from(found.state),
+        can_chase=me().may("chase") and found.state in CHASEABLE,
         can_wait=bool(verbs & {"wait", "prolong"}),
         reasons=list(WaitingReason),
         errors=errors or {},

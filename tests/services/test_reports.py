@@ -367,3 +367,50 @@ def test_a_report_that_arrives_is_written_by_the_clock_in_the_history(town: Town
         "reported",
         T0 + 2 * HOUR,
     )
+
+
+# ---------------------------------------------------------------- sent again
+
+
+def _again(town: Town, ticket_id: int, at: datetime) -> None:
+    with town.store.write() as db:
+        reports.send_again(db, ticket_id, actor="supervisor", now=at, rules=town.rules)
+
+
+def test_a_report_is_sent_again_to_who_is_head_now(town: Town) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    town.report_arrives(ticket_id, T0 + HOUR)
+    _again(town, ticket_id, T0 + 2 * HOUR)
+    first, second = town.notices(kind=reports.KIND)
+    assert (first.person_key, second.person_key) == ("pupr_head", "pupr_head")
+    assert (second.state, second.body) == ("queued", first.body)
+    assert first.key != second.key
+    assert _opened(town, "pupr_head", T0 + 3 * HOUR)
+
+
+@pytest.mark.parametrize(
+    ("at", "fine"),
+    [(T0 + HOUR + 10 * MINUTE - TICK, False), (T0 + HOUR + 10 * MINUTE, True)],
+)
+def test_a_report_is_not_sent_again_within_ten_minutes(
+    town: Town, at: datetime, fine: bool
+) -> None:
+    ticket_id = town.sent()
+    town.report(ticket_id, T0 + HOUR)
+    town.report_arrives(ticket_id, T0 + HOUR)
+    if fine:
+        _again(town, ticket_id, at)
+    else:
+        with pytest.raises(Refused, match="sepuluh menit"):
+            _again(town, ticket_id, at)
+    assert len(town.notices(kind=reports.KIND)) == 1 + fine
+
+
+def test_what_is_still_being_sent_or_was_never_written_is_not_sent_again(town: Town) -> None:
+    ticket_id = town.sent()
+    with pytest.raises(NotFound):
+        _again(town, ticket_id, T0 + DAY)
+    town.report(ticket_id, T0 + HOUR)
+    with pytest.raises(Refused, match="masih dalam pengiriman"):
+        _again(town, ticket_id, T0 + DAY)

@@ -26,6 +26,7 @@ PAGES = (
     "/tickets/1",
     "/tickets/2",
     "/waiting",
+    "/reports",
     "/calls",
     "/calls/1",
     "/messages",
