@@ -41,6 +41,7 @@ _MAY: dict[str, frozenset[Role]] = {
     "mark_waiting": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
     "export_waiting": frozenset({Role.OFFICER, Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "send_reports_again": frozenset({Role.OFFICER, Role.OPERATOR, Role.SUPERVISOR}),
+    "forget_pins": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "chase": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),

@@ -30,6 +30,7 @@ from callcenter.store.models import (
     History,
     Notice,
     NoticeAttempt,
+    Person,
     Recording,
     Ticket,
 )
@@ -195,6 +196,15 @@ def ticket_history(session: Session, ticket_id: int) -> Sequence[History]:
     """The rows of one ticket alone, oldest first."""
     return session.scalars(
         select(History).where(History.ticket_id == ticket_id).order_by(History.id)
+    ).all()
+
+
+def with_pins(session: Session, agency_key: str) -> Sequence[Person]:
+    """The agency's active people who have chosen a PIN for closing."""
+    return session.scalars(
+        select(Person)
+        .where(Person.agency_key == agency_key, Person.active, Person.pin_seal.is_not(None))
+        .order_by(Person.post, Person.duty_order, Person.key)
     ).all()
 
 

@@ -108,6 +108,7 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         rows=queries.ticket_history(reading(), ticket_id),
         sent_to=queries.report_notices(reading(), ticket_id),
         can_accept=me().may("accept_ticket") and "accept" in verbs_from(found.state),
+        pins=queries.with_pins(reading(), found.agency_key) if me().may("forget_pins") else [],
         can_chase=me().may("chase") and found.state in CHASEABLE,
         can_wait=bool(verbs & {"wait", "prolong"}),
         reasons=list(WaitingReason),

@@ -45,6 +45,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "reports.index": ("GET", "/reports", EVERYONE),
     "reports.again": ("POST", "/tickets/{t}/report/again", {OPERATOR, SUPERVISOR, OFFICER}),
     "reports.chase": ("POST", "/tickets/{t}/chase", DESK),
+    "people.forget": ("POST", "/tickets/{t}/pins/pupr_1/forget", {SUPERVISOR, ADMIN}),
     "waiting.index": ("GET", "/waiting", EVERYONE),
     "waiting.export": ("GET", "/waiting.xlsx", {SUPERVISOR, OFFICER, ADMIN}),
     "waiting.wait": ("POST", "/tickets/{t}/wait", {OPERATOR, SUPERVISOR, OFFICER}),

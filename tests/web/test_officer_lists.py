@@ -9,12 +9,13 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from callcenter.services import closing_pins
 from callcenter.store.models import Notice
 from callcenter.wiring import Wiring
-from tests.web.conftest import Sent, post
+from tests.web.conftest import Sent, axe, post, shot
 from tests.web.test_officer import PIN, Link, report_fields
 
 
@@ -180,3 +181,39 @@ def test_the_desk_asks_an_officer_too(
     assert post(client, f"{page}/chase", page).status_code == 302
     assert len(_chases(wired)) == 1
     assert "Tagih petugas" not in as_user("officer").get(page).text
+
+
+def test_a_forgotten_pin_is_taken_away_by_the_supervisor(
+    client: FlaskClient,
+    as_user: Callable[[str], FlaskClient],
+    sent: Sent,
+    a_ticket: Callable[..., Sent],
+    audits: Callable[[str], int],
+) -> None:
+    assert _unlock(client, sent.token) == 302
+    other = a_ticket(2, agency="bpbd")
+    boss, page = as_user("supervisor"), f"/tickets/{sent.ticket_id}"
+    url = f"{page}/pins/pupr_1/forget"
+    assert f'action="{url}"' in boss.get(page).text
+    elsewhere = f"/tickets/{other.ticket_id}"
+    assert post(boss, f"{elsewhere}/pins/pupr_1/forget", elsewhere).status_code == 404
+    assert post(boss, url, page).status_code == 302
+    assert audits("pin_forgotten") == 1
+    assert "Buat PIN" in client.get(f"/p/{sent.token}/tickets").text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_lists_are_accessible_on_the_smallest_telephone(
+    tab: Callable[..., Page], sent: Sent, link_of: Link, dark: bool
+) -> None:
+    page, head = tab(width=320, height=700, dark=dark), link_of(sent.ticket_id, "pupr_head")
+    page.goto(f"/p/{head}/tickets")
+    assert axe(page) == []
+    page.fill("#pin", PIN)
+    page.fill("#pin_again", PIN)
+    page.get_by_role("button", name="Buka daftar").click()
+    expect(page.get_by_role("button", name="Tagih petugas")).to_be_visible()
+    assert axe(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    shot(page, f"{'dark' if dark else 'light'}-320-list")
