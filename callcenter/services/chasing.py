@@ -34,7 +34,7 @@ def chase(
         raise Refused("state", "Tiket ini tidak sedang ditunggu dari petugas.")
     if not may_chase(last_chased(session, [ticket_id]).get(ticket_id), now):
         raise Refused("state", "Petugas baru saja ditagih; tunggu satu jam.")
-    people = _officers(session, ticket)
+    people = _officers(session, ticket, now=now, rules=rules)
     urgent = ticket.urgency is Urgency.EMERGENCY
     notices.write(
         session,
@@ -63,10 +63,10 @@ def last_chased(session: Session, ticket_ids: Collection[int]) -> dict[int, date
     return {row.ticket_id: row.at for row in rows if row.ticket_id is not None}
 
 
-def _officers(session: Session, ticket: Ticket) -> list[Person]:
+def _officers(session: Session, ticket: Ticket, *, now: datetime, rules: Rules) -> list[Person]:
     """Who said that it is theirs, if they are still there; else whoever is on duty."""
     kind, _, key = (ticket.accepted_by or "").partition(":")
     person = session.get(Person, key) if kind == "person" else None
     if person is not None and person.active and person.agency_key == ticket.agency_key:
         return [person]
-    return people_for(session, ticket, (Post.DUTY,))
+    return people_for(session, ticket, (Post.DUTY,), now=now, rules=rules)
