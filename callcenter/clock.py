@@ -24,6 +24,7 @@ from callcenter.services import (
     ladder_change,
     notices,
     roster_watch,
+    call_counts,
     status,
     tickets,
     undelivered,
@@ -33,6 +34,7 @@ from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
 from callcenter.store.session import Store
 from callcenter.timekeeper import Watch
+from callcenter.watching import watching
 from callcenter.wiring import Wiring
 
 log = logging.getLogger("aduan24.clock")
@@ -106,7 +108,7 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
 
 
 def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
-    """What follows from calls by itself: receipts, and old questions are forgotten."""
+    """What follows from calls by itself: receipts, old questions are forgotten, calls counted."""
     config, store = wiring.config, wiring.store
 
     def receipts(now: datetime) -> int:
@@ -120,9 +122,15 @@ def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
             status.forget(session, now=now, limits=config.guessing)
         return 0
 
+    def count(now: datetime) -> int:
+        with store.write() as session:
+            call_counts.count_due(session, zone=config.programme.zone, now=now)
+        return 0
+
     return (
         Duty("receipts", 2.0, receipts),
         Duty("forget", 3600.0, forget),
+        Duty("count", 300.0, count),
     )
 
 
@@ -172,7 +180,7 @@ def run(wiring: Wiring, stop: threading.Event) -> None:
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
     turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring)))
     watch = Watch(wiring.store, wiring.config.storage.state)
-    with Heart(wiring.store, "clock"), importing(wiring):
+    with Heart(wiring.store, "clock"), importing(wiring), watching(wiring):
         while not stop.is_set():
             now = datetime.now(UTC)
             stop.wait(turns.turn(now, time.monotonic(), held=watch.held(now)))

@@ -17,8 +17,8 @@ from errno import EADDRINUSE
 
 from callcenter.config import Config
 from callcenter.gateways.asterisk import AsteriskSettings
-from callcenter.gateways.pbx import PbxUnavailable
 from callcenter.heart import Heart
+from callcenter.live_calls import LiveCalls
 from callcenter.services import numbers, pins
 from callcenter.services.filing import SETTLE_S, Filing, Sweeper, plain
 from callcenter.services.numbers import NumbersExhausted
@@ -33,6 +33,8 @@ _SWEEP_S = 0.5
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
 _ASK_AGAIN_S = 2.0  # a lost call is found this much later
+_LOG_S = 1.0
+_TIDY_S = 600.0
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
 _GIVE_WAY_S = 0.0002  # how long filing may keep a caller's next word waiting (Python's own: 5 ms)
@@ -67,6 +69,8 @@ class _Line:
         self._sweeper = Sweeper(filing, config.line.node, _longest_call_s(config))
         self._pbx = wiring.pbx() if config.line.enabled else None
         self._dialler = wiring.dialler() if config.line.enabled else None
+        self._ask = LiveCalls(self._pbx, wiring.asterisk_settings) if self._pbx else _nobody_knows
+        self._log = wiring.call_log if self._pbx else None
         self._server: LineServer | None = None
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="filing", daemon=True)
@@ -99,7 +103,8 @@ class _Line:
         self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
 
     def _work(self) -> None:
-        due = dict.fromkeys(("numbers", "answering", "telling", "room"), 0.0)
+        names = ("numbers", "answering", "telling", "room", "calls", "tidying")
+        due = dict.fromkeys(names, 0.0)
         while not self._over.is_set():
             if self._wake.wait(_SWEEP_S):
                 self._wake.clear()
@@ -115,6 +120,12 @@ class _Line:
             if now >= due["telling"]:
                 self._do("telling", self._tell)
                 due["telling"] = now + _TELL_S
+            if self._log and now >= due["calls"]:
+                self._do("calls", self._compare)
+                due["calls"] = now + _LOG_S
+            if self._log and now >= due["tidying"]:
+                self._do("tidying", self._tidy)
+                due["tidying"] = now + _TIDY_S
             if self._pbx and now >= due["numbers"]:
                 self._do("numbers", self._refill)
                 due["numbers"] = now + _REFILL_S
@@ -148,13 +159,24 @@ class _Line:
         """Not asked at every sweep: the answer names every call, and a call that is younger than
         the answer is too young to be lost."""
         now = time.monotonic()
-        if self._pbx and now - self._asked_at >= _ASK_AGAIN_S:
-            try:
-                self._alive = self._pbx.live_calls()
-            except PbxUnavailable:
+        if now - self._asked_at >= _ASK_AGAIN_S:
+            if (alive := self._ask()) is None:
                 return None
-            self._asked_at = now
+            self._alive, self._asked_at = alive, now
         return self._alive
+
+    def _compare(self) -> None:
+        """The exchange's own record, and the log beside it."""
+        if self._log:
+            now = datetime.now(UTC)
+            self._log.read(now)
+            self._log.end(now, self._ask)
+            self._log.complete(now)
+            self._log.remember(now)
+
+    def _tidy(self) -> None:
+        if self._log:
+            self._log.tidy(datetime.now(UTC))
 
     def _tell(self) -> None:
         """The files that calls begin with: how the line is switched, and who gets it short."""
@@ -188,6 +210,11 @@ def _longest_call_s(config: Config) -> float:
         + _FALLBACK_S
         + (AsteriskSettings.talk_seconds if talks else 0)
     )
+
+
+def _nobody_knows() -> None:
+    """There is no exchange to be asked."""
+    return None  # noqa: RET501 (the answer of a question)
 
 
 def _said(error: Exception) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from callcenter import inquiries
+from callcenter.call_log import CallLog
 from callcenter.config import Config, Secrets
 from callcenter.config.schema import Agency
 from callcenter.dialler import Dialler, Ways
@@ -25,6 +26,7 @@ from callcenter.gateways import asterisk
 from callcenter.gateways.account import Account
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.call_through import CallThrough
+from callcenter.gateways.cel import Record
 from callcenter.gateways.channel import Channel, Enclosure
 from callcenter.gateways.dialling import Dialling
 from callcenter.gateways.pbx import Pbx
@@ -304,6 +306,19 @@ class Wiring:
             raise ValueError("line.twilio: is not set up")
         staging = self.config.storage.recordings / "twilio"
         return Import(self.spool, staging, self.twilio_line.menu, self._consent_version)
+
+    @property
+    def call_log(self) -> CallLog:
+        """The log of calls and the exchange's own record of them."""
+        config = self.config
+        return CallLog(
+            self.store,
+            config.line.node,
+            Record(self.asterisk_settings.record),
+            self.spool,
+            config.storage.recordings,
+            timedelta(days=config.storage.retention_days),
+        )
 
     def pbx(self) -> Pbx:
         """A connection to the exchange's manager; the caller starts and stops it."""

@@ -196,6 +196,10 @@ class Spool:
         """The calls that have a sidecar, in the order of their names."""
         return list(self.look().sidecars)
 
+    def holds(self, call_id: str) -> bool:
+        """Whether anything of this call lies here."""
+        return self.sidecar_path(call_id).exists() or call_id in self.look().clips
+
     def read(self, call_id: str) -> SpooledCall:
         """A call, whatever state its sidecar is in. Raises NotInSpool for a wrong call id."""
         if not is_call_id(call_id):

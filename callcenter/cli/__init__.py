@@ -19,6 +19,7 @@ from callcenter.cli import (
     ladder,
     line_mode,
     listings,
+    reconcile,
     run,
     setup,
     up,
@@ -36,6 +37,7 @@ for module in (up, run, call, doctor, ladder, setup):
 app.add_typer(users.app, name="user")
 app.add_typer(line_mode.app, name="line-mode")
 app.add_typer(clock_time.app, name="time")
+reconcile.register(listings.APPS["calls"])
 for name, listing in listings.APPS.items():
     app.add_typer(listing, name=name)
 

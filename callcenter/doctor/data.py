@@ -15,7 +15,9 @@ from callcenter.config import Config, ConfigError
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import valkey
 from callcenter.services import ladders
+from callcenter.services import call_counts
 from callcenter.services.alarms import all_standing
+from callcenter.store.exchange_models import CallCount, ExchangeCall, ExchangeFile
 from callcenter.store.models import Call, Heartbeat, Notice
 from callcenter.store.session import Store, make_engine
 
@@ -26,6 +28,9 @@ _REMEDIES = {
     "time": "set this machine's clock, or: aduan24 time trust",
     "duty": "name somebody on the console's page Piket, or mend the roster in config.yaml",
 }
+_REMEDIES = {"time": "set this machine's clock, or: aduan24 time trust"}
+_LATELY = timedelta(days=30)
+_UNCOUNTED_AFTER = timedelta(days=3)
 
 
 def examine(config: Config, now: datetime) -> Iterator[Finding]:
@@ -91,6 +96,7 @@ def _contents(session: Session, now: datetime) -> Iterator[Finding]:
     else:
         yield fine("clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
     yield from _alarms(session)
+    yield from _calls(session, now)
     dead = session.scalar(select(func.count()).where(Notice.state == "dead")) or 0
     if dead:
         yield warned(
@@ -116,6 +122,40 @@ def _alarms(session: Session) -> Iterator[Finding]:
             f"{alarm.kind}: {alarm.level} since {alarm.since:%Y-%m-%d %H:%M:%S} UTC",
             _REMEDIES.get(alarm.kind, "mend what is named above; it ends by itself"),
         )
+
+
+def _calls(session: Session, now: datetime) -> Iterator[Finding]:
+    """Last night's count of calls, here and in the exchange's own record."""
+    counts = call_counts.latest(session)
+    for count in counts:
+        said = (
+            f"{count.node}, {count.day}: {count.in_exchange:,} calls in Asterisk, "
+            f"{count.here:,} here"
+        )
+        if count.in_exchange != count.here:
+            yield failed("calls", said, f"aduan24 calls reconcile --day {count.day}")
+        elif now - count.counted_at > _UNCOUNTED_AFTER and _since(session, count):
+            yield warned("calls", f"{said}; not counted since", "start the clock (aduan24 up)")
+        else:
+            yield fine("calls", said)
+    if not counts:
+        yield fine("calls", "no day has been counted yet")
+    lately = ExchangeFile.read_at > now - _LATELY
+    damaged = session.scalar(select(func.sum(ExchangeFile.unreadable)).where(lately)) or 0
+    if damaged:
+        yield warned(
+            "record",
+            f"{damaged} damaged lines in the exchange's own record (a crash or a power failure)",
+            "aduan24 calls reconcile --days 30 tells whether a call is missing",
+        )
+
+
+def _since(session: Session, count: CallCount) -> bool:
+    """Whether the exchange took calls after the day that was counted last."""
+    latest = session.scalar(
+        select(func.max(ExchangeCall.started_at)).where(ExchangeCall.node == count.node)
+    )
+    return latest is not None and latest > count.counted_at
 
 
 def _heartbeats(session: Session, now: datetime) -> Iterator[Finding]:

@@ -25,7 +25,6 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "dialplans"
 _DEFAULTS = (
     "acl.conf",
     "ccss.conf",
-    "cel.conf",
     "features.conf",
     "indications.conf",
     "pjproject.conf",
@@ -125,6 +124,16 @@ class AsteriskSettings:
         return self.state / "etc"
 
     @property
+    def control_socket(self) -> Path:
+        """Where the running exchange takes orders."""
+        return self.state / "run" / "asterisk.ctl"
+
+    @property
+    def record(self) -> Path:
+        """The folder of its own record of calls."""
+        return self.state / "log" / "cel-custom"
+
+    @property
     def connects(self) -> bool:
         """Whether a caller can talk to somebody."""
         return bool(self.emergency or self.operators)
@@ -161,7 +170,7 @@ def _folder_mistakes(settings: AsteriskSettings) -> Iterator[str]:
                 f"{name}: {folder!r} must be an absolute path of letters, digits, / . _ - only; "
                 "move the project or set another folder"
             )
-    control = _control_socket(settings)
+    control = str(settings.control_socket)
     if len(control) > _SOCKET_PATH:
         yield f"state: {control} is longer than {_SOCKET_PATH} characters; set a shorter folder"
 
@@ -282,10 +291,6 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _control_socket(settings: AsteriskSettings) -> str:
-    return f"{settings.state}/run/asterisk.ctl"
-
-
 def render(settings: AsteriskSettings, parts: Parts) -> None:
     """Write the configuration, each file whole or not at all, and make the folders it names.
 
@@ -345,7 +350,7 @@ def _make_folders(settings: AsteriskSettings) -> None:
         "agi",
         "spool",
         "run",
-        "log/cdr-custom",
+        "log/cel-custom",
         "cache",
         "music",
     )

@@ -1,8 +1,8 @@
 """From the spool on disk to calls, recordings and complaints in the database.
 
 The order makes every crash harmless: repair the header where the clip lies, put the clip at its
-final place, write the database, empty the spool. Each step finds what an earlier run has done,
-and the spool is emptied only of what is in the database.
+final place, write the database, keep the sidecar beside the audio, empty the spool. Each step
+finds what an earlier run has done, and the spool is emptied only of what is in the database.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
 
-from callcenter.services import intake
+from callcenter.services import intake, kept
 from callcenter.services.intake import Clip, HeardCall
 from callcenter.store.models import Call
 from callcenter.store.session import Store
@@ -65,7 +65,7 @@ class Filing:
         still in the spool.
         """
         place = _Place.of(self.recordings, call)
-        clips = tuple(kept for clip in call.clips if (kept := self._keep(clip, place)))
+        clips = tuple(taken for clip in call.clips if (taken := self._keep(clip, place)))
         if clips:
             place.sync(self._days)
         with self.store.write() as session:
@@ -73,6 +73,9 @@ class Filing:
                 session, _heard(call, clips), now=now, silent_below=self.silent_below
             )
             complaint = filed.complaint is not None
+        if call.sidecar:
+            place.make()
+            kept.keep(call.sidecar, place.folder)
         self.spool.remove(call)
         what = "a complaint" if complaint else "silent"
         log.info("call %s: filed with %d recordings, %s", call.call_id, len(clips), what)
@@ -162,7 +165,7 @@ class _Place:
         A hard link where that is possible: it needs no room on a full disk.
         """
         if not self.folder.is_dir():
-            self._make()
+            self.make()
         _link(source, target)
         sha256 = _sha256(target)
         same = os.path.samestat(target.lstat(), source.lstat())
@@ -171,11 +174,12 @@ class _Place:
         _sync(target)
         return sha256
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """The folder, and those above it: what citizens said, the owner's alone."""
         path = self.root
         for part in self.folder.relative_to(self.root).parts:
             path /= part
-            path.mkdir(mode=0o700, exist_ok=True)  # what citizens said: the owner's alone
+            path.mkdir(mode=0o700, exist_ok=True)
 
     def sync(self, known: set[tuple[Path, int]]) -> None:
         """See that a crash does not lose the folder: once for all clips, and what is above the

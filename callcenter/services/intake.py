@@ -19,6 +19,9 @@ from callcenter.services import callbacks, history, numbers, phones, silence
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
 
+RECORD = "record"
+"""The mode of a call of which nothing is left but the exchange's own record."""
+
 _MOST_STEPS = 500  # of one call; a whole one has some forty
 
 
@@ -107,12 +110,21 @@ def _new_call(heard: HeardCall, now: datetime) -> Call:
 
 
 def _complete(call: Call, heard: HeardCall) -> None:
-    """A call that was filed as lost may have ended since."""
+    """A call that was filed as lost may have ended since; one that was known from the exchange's
+    record alone may have left more."""
+    if call.mode == RECORD and heard.mode != RECORD:
+        _fill(call, heard)
     call.ended_at = call.ended_at or heard.ended_at
     call.cause = call.cause or _printable(heard.cause)[:40]
     call.number_heard = call.number_heard or heard.number_heard
     later = [row for row in _plain(heard.path) if row not in call.path]
     call.path = [*call.path, *later][:_MOST_STEPS]
+
+
+def _fill(call: Call, heard: HeardCall) -> None:
+    whole = _new_call(heard, call.filed_at)
+    for name in ("caller", "caller_raw", "called", "consent_at", "public_number", "mode", "path"):
+        setattr(call, name, getattr(whole, name))
 
 
 def _recording(clip: Clip) -> Recording:

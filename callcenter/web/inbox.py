@@ -6,7 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from callcenter.domain.complaint import ComplaintState
-from callcenter.services import audit
+from callcenter.services import audit, call_counts
 from callcenter.store import queries
 from callcenter.web.access import SIGNED_IN, needs
 from callcenter.web.context import address, me, now, reading, writing
@@ -46,8 +46,15 @@ def home() -> str | Response:
 @needs("see_calls")
 def calls() -> str:
     """Every call, newest first."""
-    rows = queries.calls(reading(), before=before())
-    return fragment("calls.html", "calls_list.html", rows=rows, size=queries.PAGE)
+    db = reading()
+    rows = queries.calls(db, before=before())
+    return fragment(
+        "calls.html",
+        "calls_list.html",
+        rows=rows,
+        size=queries.PAGE,
+        counts=call_counts.latest(db),
+    )
 
 
 @door.get("/calls/<int:call_id>")

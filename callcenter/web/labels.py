@@ -136,6 +136,7 @@ MODES: dict[str, LazyString] = {
     "unanswered": _l("ditutup sebelum dijawab"),
     "out": _l("panggilan keluar"),
     "out-back": _l("telepon balik"),
+    "record": _l("hanya catatan sentral"),
 }
 
 #: The sample ladder's rungs; a deployment's own keys are shown as they are.
@@ -166,6 +167,7 @@ PATH: dict[str, LazyString] = {
     "key": _l("Tombol ditekan"),
     "review": _l("Jawaban tinjauan"),
     "number_heard": _l("Nomor dibacakan"),
+    "answered": _l("Dijawab"),
     "mode": _l("Jalur"),
     "ended": _l("Panggilan berakhir"),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, request, session, url_for
-from flask_babel import Babel, format_datetime, get_locale, ngettext
+from flask_babel import Babel, format_date, format_datetime, format_decimal, get_locale, ngettext
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -50,6 +50,11 @@ def wita(moment: datetime | None, style: str = "full") -> str:
         today = local.date() == _local(now()).date()
         return str(format_datetime(local, "HH.mm" if today else "d MMM HH.mm", rebase=False))
     return str(format_datetime(local, "d MMM y, HH.mm", rebase=False)) + " WITA"
+
+
+def whole_day(day: date) -> str:
+    """A day of the programme's zone: `10 Maret 2026`."""
+    return str(format_date(day, "d MMMM y"))
 
 
 def iso(moment: datetime) -> str:
@@ -242,6 +247,8 @@ def init(app: Flask) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         wita=wita,
+        whole_day=whole_day,
+        decimal=format_decimal,
         iso=iso,
         duration=duration,
         ago=ago,

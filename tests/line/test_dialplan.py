@@ -286,7 +286,7 @@ def test_the_log_holds_no_callers_number(line: RunningAsterisk) -> None:
         assert call.answered.wait(5)
     sidecar_of(line, "081777888999")
     assert "081777888999" not in line.log()
-    calls = (line.settings.state / "log/cdr-custom/calls.csv").read_text()
+    calls = (line.settings.state / "log/cel-custom/calls.csv").read_text()
     assert "081777888999" not in calls
     assert sidecar_of(line, "081777888999").call_id in calls
 

@@ -120,7 +120,7 @@ def rows(store: Store) -> list[int]:
 
 def sound_files(filing: Filing) -> list[str]:
     folder = filing.recordings / "calls"
-    return sorted(str(p.relative_to(filing.recordings)) for p in folder.rglob("*") if p.is_file())
+    return sorted(str(p.relative_to(filing.recordings)) for p in folder.rglob("*.wav"))
 
 
 def nobody() -> frozenset[str]:
@@ -467,6 +467,10 @@ def test_a_kill_at_any_deed_is_harmless(
         for recording in call.recordings:
             content = (filing.recordings / recording.path).read_bytes()
             assert hashlib.sha256(content).hexdigest() == recording.sha256
+        (kept,) = (filing.recordings / call.recordings[0].path).parent.glob("*.call")
+        assert kept.name == f"{call.call_uid}.call"
+        number = make_number(int(call.call_uid.rpartition(".")[2]))
+        assert kept.read_text() == SIDECAR.replace(NUMBER, number)
     assert list(spool.quarantine_folder.iterdir()) == []
 
 

@@ -8,8 +8,11 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
+from callcenter.wiring import Wiring
 from tests.web.conftest import Filer, Live, Sent, axe, eventually, shot
 from tests.web.test_officer import PIN, Link, picture
+from tests.web.test_calls_count import counted
+from tests.web.test_officer import Link, picture
 
 pytestmark = pytest.mark.browser
 
@@ -36,8 +39,10 @@ PAGES = (
 
 
 @pytest.fixture
-def busy(file_call: Filer, a_ticket: Callable[..., Sent]) -> Sent:
-    """One late ticket, one in time, a new complaint, a silent call."""
+def busy(wired: Wiring, file_call: Filer, a_ticket: Callable[..., Sent]) -> Sent:
+    """One late ticket, one in time, a new complaint, a silent call, two counts of last night."""
+    counted(wired, 1204)
+    counted(wired, 1203, node="pbx2")
     late = a_ticket(1, ago=timedelta(hours=25))
     a_ticket(2)
     file_call(3)
