@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
 
 from callcenter.gateways.pbx import Pbx, PbxUnavailable
 from tests.line.asterisk import RunningAsterisk, free_port, until
-from tests.line.softphone import Call
+from tests.line.softphone import Call, speech
 
 BACK_WITHIN = 5.0
+GONE_WITHIN = 30.0  # no call lives longer here after its end
 
 
 class Relay:
-    """A wire between Pbx and Asterisk that can be cut."""
+    """A wire between Pbx and Asterisk that can be cut, and that can swallow what is sent."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
         self._pairs: list[socket.socket] = []
+        self.flows = threading.Event()
+        self.flows.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -41,11 +46,11 @@ class Relay:
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=self._pump, args=(one, other), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while data := source.recv(4096):
-                sink.sendall(data)
+                if self.flows.is_set():
+                    sink.sendall(data)
         except OSError:
             return
 
@@ -122,16 +127,92 @@ def test_idle_for_longer_than_the_librarys_timeout(line: RunningAsterisk, pbx: P
     assert pbx.live_calls() == frozenset()
 
 
-def test_back_after_a_stall_of_four_seconds(line: RunningAsterisk, pbx: Pbx) -> None:
-    line.freeze()
-    timer = threading.Timer(4, line.thaw)
-    timer.start()
-    until(lambda: not pbx.connected, 5)
-    with pytest.raises(PbxUnavailable):
-        pbx.live_calls()
+@pytest.mark.parametrize(
+    "seconds",
+    [4, 10, pytest.param(60, marks=(pytest.mark.endurance, pytest.mark.timeout(150)))],
+)
+def test_back_after_a_stall_and_tells_who_hung_up_in_it(
+    line: RunningAsterisk, pbx: Pbx, seconds: int
+) -> None:
+    ended: list[str] = []
+    pbx.on_hangup(ended.append)
+    caller = f"0741{seconds}"
+    with Call(line.sip_port, caller=caller) as call:
+        assert call.answered.wait(5)
+        mine = call_id(line, caller)
+        assert mine in pbx.live_calls()
+        line.freeze()
+        timer = threading.Timer(seconds, line.thaw)
+        timer.start()
+        until(lambda: not pbx.connected, 5)
+        with pytest.raises(PbxUnavailable):
+            pbx.live_calls()
+        call.hang_up()
     timer.join()
-    until(lambda: pbx.connected, BACK_WITHIN)
+    back, gone = since(lambda: pbx.connected, BACK_WITHIN), since(lambda: ended, GONE_WITHIN)
+    print(f"a stall of {seconds} s: back after {back:.1f} s, the hang-up told {gone:.1f} s later")
+    assert set(ended) == {mine}
     assert pbx.live_calls() == frozenset()
+
+
+def since(condition: Callable[[], object], at_most: float) -> float:
+    """How long it takes until `condition()`."""
+    begun = time.monotonic()
+    until(condition, at_most)
+    return time.monotonic() - begun
+
+
+def test_back_after_a_wire_that_swallowed_everything(
+    line: RunningAsterisk, pbx: Pbx, relay: Relay
+) -> None:
+    """Nobody closes anything: the connection is open and dead."""
+    ended: list[str] = []
+    pbx.on_hangup(ended.append)
+    with Call(line.sip_port, caller="0751") as call:
+        assert call.answered.wait(5)
+        mine = call_id(line, "0751")
+        assert mine in pbx.live_calls()
+        relay.flows.clear()
+        call.hang_up()
+        until(lambda: not pbx.connected, 5)
+    relay.flows.set()
+    until(lambda: pbx.connected, BACK_WITHIN)
+    until(lambda: ended, 2)
+    assert set(ended) == {mine}
+
+
+@pytest.mark.parametrize(
+    "cuts", [10, pytest.param(200, marks=(pytest.mark.endurance, pytest.mark.timeout(900)))]
+)
+def test_back_after_each_of_many_cuts_at_any_moment(
+    line: RunningAsterisk, pbx: Pbx, relay: Relay, cuts: int
+) -> None:
+    """Also while it signs in, and while it asks. Each call's end is told, after each cut."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    chance, longest = random.Random(seed), 0.0
+    ended: list[str] = []
+    pbx.on_hangup(ended.append)
+    with Call(line.sip_port, caller="0761", say=speech(60)) as call:
+        assert call.answered.wait(5)
+        mine = call_id(line, "0761")
+        until(lambda: mine in pbx.live_calls())
+        for _ in range(cuts):
+            relay.cut()
+            if chance.random() < 0.5:
+                threading.Event().wait(chance.uniform(0, 0.3))
+                relay.cut()  # while it comes back
+            longest = max(longest, since(lambda: pbx.connected, BACK_WITHIN))
+    until(lambda: ended_by_now(pbx, mine), GONE_WITHIN)
+    until(lambda: mine in ended, 2)
+    print(f"{cuts} cuts, back after {longest:.1f} s at most")
+
+
+def ended_by_now(pbx: Pbx, call_id: str) -> bool:
+    try:
+        return call_id not in pbx.live_calls()
+    except PbxUnavailable:
+        return False
 
 
 def test_back_after_a_cut_and_tells_what_ended_meanwhile(

@@ -55,6 +55,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VISIBLE_WITHIN = 2.0
 LOST_AT_MOST = 0.3
 CROWD = 40
+FULL_CROWD = 200
+WAVE_S = 34.0  # the forty of one wave are gone when the next one comes
 EACH = 10  # calls of each way in which the application fails
 TUNED = {
     "max_seconds": "40",
@@ -276,8 +278,9 @@ def phone(
 
 @dataclass
 class Crowd:
-    """One caller who stays until the end, and forty who hang up."""
+    """One caller who stays until the end, and all who hang up."""
 
+    stays: str
     moments: dict[str, float]
     results: dict[str, CallResult]
     filed: dict[str, list[Call]]
@@ -287,17 +290,30 @@ class Crowd:
 STAYS = "0814000"
 
 
-@pytest.fixture(scope="module")
-def crowd(deployment: Deployment, spoken: Samples, long: Samples) -> Crowd:
-    """Half a second to twenty seconds of speech, then the hang-up."""
-    seed = random.SystemRandom().randrange(10**6)
+@pytest.fixture(
+    scope="module",
+    params=[
+        CROWD,
+        pytest.param(FULL_CROWD, marks=(pytest.mark.endurance, pytest.mark.timeout(600))),
+    ],
+)
+def crowd(
+    request: pytest.FixtureRequest, deployment: Deployment, spoken: Samples, long: Samples
+) -> Crowd:
+    """Half a second to twenty seconds of speech, then the hang-up; forty at once."""
+    seed, size = random.SystemRandom().randrange(10**6), request.param
     print(f"seed {seed}")
     chance = random.Random(seed)
-    moments = {f"0815{n:03d}": round(chance.uniform(0.5, 20), 2) for n in range(CROWD)}
-    plans = [CallPlan(speaking(spoken), caller=STAYS)]
+    moments = {f"0815{size}{n:03d}": round(chance.uniform(0.5, 20), 2) for n in range(size)}
+    plans = [CallPlan(speaking(spoken), caller=f"{STAYS}{size}")]
     plans += [
-        CallPlan(speaking(long), hangup_after=s, caller=who, start_after=chance.uniform(0, 8))
-        for who, s in moments.items()
+        CallPlan(
+            speaking(long),
+            hangup_after=s,
+            caller=who,
+            start_after=n // CROWD * WAVE_S + chance.uniform(0, 8),
+        )
+        for n, (who, s) in enumerate(moments.items())
     ]
     callers = [plan.caller for plan in plans]
     with line_process(deployment.config) as line:
@@ -305,6 +321,7 @@ def crowd(deployment: Deployment, spoken: Samples, long: Samples) -> Crowd:
             results = phone(deployment, plans, watch)
         assert line.end() == 0
     return Crowd(
+        plans[0].caller,
         moments,
         dict(zip(callers, results, strict=True)),
         deployment.filed(*callers),
@@ -315,40 +332,49 @@ def crowd(deployment: Deployment, spoken: Samples, long: Samples) -> Crowd:
 def test_who_speaks_and_presses_nothing_has_a_complaint_within_two_seconds(
     deployment: Deployment, crowd: Crowd, spoken: Samples
 ) -> None:
-    (call,) = crowd.filed[STAYS]
-    result = crowd.results[STAYS]
+    (call,) = crowd.filed[crowd.stays]
+    result = crowd.results[crowd.stays]
     assert result.ended_by == "line"
     assert call.complaint
     assert call.complaint.public_number == call.public_number
     assert deployment.told(call, result)
     assert len(spoken) / 8000 - deployment.heard(call, spoken) <= LOST_AT_MOST
-    assert crowd.watch.waited(STAYS) < VISIBLE_WITHIN
+    assert crowd.watch.waited(crowd.stays) < VISIBLE_WITHIN
     assert (call.mode, call.number_heard, call.silent) == ("app", True, False)
     steps = [key for _, key, _ in call.path]
     assert steps[0] == "started"
     assert "ended" in steps
 
 
-def test_of_forty_who_hang_up_at_any_moment_none_is_lost_and_none_comes_twice(
+def test_of_many_who_hang_up_at_any_moment_none_is_lost_and_none_comes_twice(
     deployment: Deployment, crowd: Crowd, long: Samples
 ) -> None:
-    late, lost = {}, {}
+    late, lost, longer = {}, {}, {}
     for who, moment in crowd.moments.items():
         (call,) = crowd.filed[who]
         result = crowd.results[who]
         assert result.answered
         late[who] = crowd.watch.waited(who)
+        assert call.ended_at
+        lasted = (call.ended_at - call.started_at).total_seconds()
+        longer[who] = lasted - result.rang_s - result.connected_s
         if result.spoken_s < 1:
             continue
         assert call.complaint, (who, moment, call.speech_seconds)
         said = long[: int(result.spoken_s * 8000)]
         lost[who] = len(said) / 8000 - deployment.heard(call, said)
-    print(f"latest {max(late.values()):.2f} s, most lost {max(lost.values()):.2f} s")
+    print(
+        f"{len(late)} calls: latest {max(late.values()):.2f} s, "
+        f"most lost {max(lost.values()):.2f} s, "
+        f"the log's durations differ by {min(longer.values()):.2f} to {max(longer.values()):.2f} s"
+    )
     assert max(lost.values()) <= LOST_AT_MOST
+    if len(late) == FULL_CROWD:  # a busy machine is late in measuring, not in recording
+        assert max(map(abs, longer.values())) <= LOST_AT_MOST
     assert max(late.values()) < VISIBLE_WITHIN
     given = [call.public_number for calls in crowd.filed.values() for call in calls]
     assert None not in given
-    assert len(set(given)) == len(given) == CROWD + 1
+    assert len(set(given)) == len(given) == len(crowd.moments) + 1
     assert numbers.left(deployment.wiring.numbers_folder) >= 60 // 2
     assert deployment.spool.call_ids() == []
 
@@ -436,39 +462,6 @@ def test_no_complaint_is_lost_when_the_application_fails(
     assert told == [True] * EACH
     assert len(set(given)) == EACH
     assert failed.waiting > 0
-
-
-# ---------------------------------------------------------------- the exchange is killed
-
-
-def test_what_a_killed_exchange_was_recording_is_repaired_and_filed(
-    deployment: Deployment, long: Samples
-) -> None:
-    caller, said = "0830001", long[: 9 * 8000]
-    plan = CallPlan((Say(said),), caller=caller, limit_s=40)
-    call = threading.Thread(target=phone, args=(deployment, [plan]))
-    with line_process(deployment.config) as line:
-        call.start()
-        until(lambda: size_of_clip(deployment) > 4 * 16000, 60)
-        deployment.pbx.kill9()
-        on_disk = size_of_clip(deployment) / 16000
-        assert deployment.filed(caller) == {caller: []}
-        deployment.pbx.run()
-        filed = until(lambda: deployment.filed(caller)[caller], 20)
-        call.join()
-        assert line.process.poll() is None
-    (one,) = filed
-    (recording,) = one.recordings
-    assert recording.repaired
-    assert recording.seconds == pytest.approx(on_disk, abs=0.1)
-    assert on_disk - deployment.heard(one, said) <= LOST_AT_MOST
-    assert one.complaint
-    assert one.complaint.public_number == one.public_number
-    assert one.ended_at is None
-
-
-def size_of_clip(deployment: Deployment) -> int:
-    return max((path.stat().st_size for path in deployment.spool.folder.glob("*.wav")), default=0)
 
 
 # ---------------------------------------------------------------- without prompts, without database
