@@ -18,13 +18,13 @@ from callcenter.gateways.postman import Postman
 from callcenter.heart import Heart
 from callcenter.importing import importing
 from callcenter.services import (
+    call_counts,
     closing,
     delivery,
     escalation,
     ladder_change,
     notices,
     roster_watch,
-    call_counts,
     status,
     tickets,
     undelivered,

@@ -14,8 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter.config import Config, ConfigError
 from callcenter.doctor.findings import Finding, failed, fine, warned
 from callcenter.gateways import valkey
-from callcenter.services import ladders
-from callcenter.services import call_counts
+from callcenter.services import call_counts, ladders
 from callcenter.services.alarms import all_standing
 from callcenter.store.exchange_models import CallCount, ExchangeCall, ExchangeFile
 from callcenter.store.models import Call, Heartbeat, Notice

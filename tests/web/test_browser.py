@@ -10,9 +10,8 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from callcenter.wiring import Wiring
 from tests.web.conftest import Filer, Live, Sent, axe, eventually, shot
-from tests.web.test_officer import PIN, Link, picture
 from tests.web.test_calls_count import counted
-from tests.web.test_officer import Link, picture
+from tests.web.test_officer import PIN, Link, picture
 
 pytestmark = pytest.mark.browser
 
