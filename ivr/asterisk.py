@@ -30,6 +30,7 @@ log = logging.getLogger("aduan24.line")
 
 _DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
 OUT = "out"  # the script's name, where the line has placed the call itself
+_ORDINAL_DIGITS = 6  # more can neither be said nor, beyond 4,300, be read
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
 _ASKING = 8  # inquiries at once: a database that hangs holds up these and no recording
 _MEASURING = 2
@@ -258,7 +259,8 @@ class _Opening:
     async def ordinal(self) -> int | None:
         """Which caller of the day this is, as the exchange counts; None if it does not say."""
         ordinal = await self.channel.get("ADUAN_ORDINAL")
-        return int(ordinal) if ordinal.isascii() and ordinal.isdecimal() else None
+        sound = ordinal.isascii() and ordinal.isdecimal() and len(ordinal) <= _ORDINAL_DIGITS
+        return int(ordinal) if sound else None
 
     def mode(self) -> str:
         """Where the call begins."""

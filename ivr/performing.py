@@ -224,6 +224,9 @@ class AsteriskLine:
                 await self._channel.allow(_LOOKING_S)
         except CallerGone:
             log.debug("call %s: hung up after a recording", self._place.call_id)
+        except AgiFault:
+            looking.cancel()  # nobody waits for it any more
+            raise
         return await looking
 
     # ------------------------------------------------------------ other people

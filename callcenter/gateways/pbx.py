@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import queue
 import re
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
-from asterisk.ami import Action, AMIClient
+from asterisk.ami import Action, AMIClient, Response
 
 log = logging.getLogger("aduan24.pbx")
 
@@ -40,13 +41,20 @@ def clean(value: str) -> str:
     return value
 
 
+def _call_ids(event: Any) -> Iterator[str]:
+    """The call ids of an event: several, where a caller's name looks like another line of it."""
+    for one in str(event.keys.get("Uniqueid", "")).split("\n"):
+        if CALL_ID.fullmatch(one):
+            yield one
+
+
 class _Link(AMIClient):  # type: ignore[misc]  # the package has no types
     """One connection, used once: from connect to the first failure."""
 
     def __init__(self, host: str, port: int, timeout: float, events: Callable[[Any], None]) -> None:
         super().__init__(address=host, port=port, timeout=timeout)
         self._wait = timeout
-        self._ids = count(1)
+        self._ids, self._secret = count(1), secrets.token_hex(8)
         self._replies: dict[str, queue.SimpleQueue[Any]] = {}
         self._sending = threading.Lock()
         self._events = events
@@ -96,7 +104,7 @@ class _Link(AMIClient):  # type: ignore[misc]  # the package has no types
             try:
                 self.send(Action(clean(name), {**fields, "ActionID": action_id}))
                 response = replies.get(timeout=self._wait)
-                if response.is_error():
+                if not isinstance(response, Response) or response.is_error():
                     raise PbxUnavailable(f"AMI refused {name}")
                 events: list[Any] = []
                 while last_event and (not events or events[-1].name != last_event):
@@ -109,7 +117,7 @@ class _Link(AMIClient):  # type: ignore[misc]  # the package has no types
 
     @contextmanager
     def _conversation(self) -> Iterator[tuple[str, queue.SimpleQueue[Any]]]:
-        action_id = f"a{next(self._ids)}"
+        action_id = f"{self._secret}-{next(self._ids)}"  # no field of a caller's can guess it
         self._replies[action_id] = queue.SimpleQueue()
         try:
             yield action_id, self._replies[action_id]
@@ -124,10 +132,11 @@ class _Link(AMIClient):  # type: ignore[misc]  # the package has no types
             self._events(event)
 
     def _deliver(self, message: Any) -> bool:
-        replies = self._replies.get(str(message.keys.get("ActionID", "")))
-        if replies is not None:
-            replies.put(message)
-        return replies is not None
+        for action_id in str(message.keys.get("ActionID", "")).split("\n"):
+            if (replies := self._replies.get(action_id)) is not None:
+                replies.put(message)
+                return True
+        return False
 
 
 class Pbx:
@@ -183,8 +192,7 @@ class Pbx:
 
     def _list(self, link: _Link) -> frozenset[str]:
         events = link.ask("CoreShowChannels", last_event="CoreShowChannelsComplete")
-        ids = (str(event.keys.get("Uniqueid", "")) for event in events)
-        self._known = frozenset(one for one in ids if CALL_ID.fullmatch(one))
+        self._known = frozenset(one for event in events for one in _call_ids(event))
         return self._known
 
     # --- the supervisor's thread ----------------------------------------------------
@@ -232,9 +240,9 @@ class Pbx:
 
     def _hear(self, event: Any) -> None:
         """In the library's thread: only put on the queue, so that nothing here can end it."""
-        call_id = str(event.keys.get("Uniqueid", ""))
-        if event.name == "Hangup" and CALL_ID.fullmatch(call_id):
-            self._ended.put(call_id)
+        if event.name == "Hangup":
+            for call_id in _call_ids(event):
+                self._ended.put(call_id)
 
     def _tell(self) -> None:
         while (call_id := self._ended.get()) is not None:

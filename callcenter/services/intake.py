@@ -165,13 +165,14 @@ def _file_complaint(
 
 
 def _number_for(session: Session, call: Call, now: datetime) -> str:
-    """The number the caller heard, unless it is missing or (never seen) already used."""
-    heard = call.public_number
-    if heard is None or session.scalar(
-        select(Complaint.id).where(Complaint.public_number == heard)
-    ):
-        return numbers.take(session, now)
-    return heard
+    """The number the caller heard, unless it is missing or (never seen) already used.
+
+    One that is used may come of a restored database, too: then the next one is taken.
+    """
+    number = call.public_number or numbers.take(session, now)
+    while session.scalar(select(Complaint.id).where(Complaint.public_number == number)):
+        number = numbers.take(session, now)
+    return number
 
 
 def _printable(text: str) -> str:
