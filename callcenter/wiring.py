@@ -48,7 +48,7 @@ from callcenter.services.twilio_recordings import Import
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import Errand, LineSettings
 from ivr.menu import Limits, build_menu
-from ivr.prompts import PromptBook, Shelf, text_hash, texts
+from ivr.prompts import MAIN, PromptBook, Shelf, consent_version
 from ivr.spool import Spool
 from ivr.twilio import Addresses
 
@@ -197,7 +197,7 @@ class Wiring:
             rtp_last=line.rtp_last,
             ami_port=line.ami_port,
             agi_port=line.agi_port,
-            consent_version=self._consent_version,
+            consent_version=self._consent_version(MAIN),
             record_seconds=recording.max_seconds,
             silence_seconds=recording.silence_seconds,
             max_calls=line.max_calls,
@@ -213,10 +213,8 @@ class Wiring:
             calls_out=_calls_out(config),
         )
 
-    @property
-    def _consent_version(self) -> str:
-        spoken = texts("id", self.config.storage.retention_days)["welcome_consent"]
-        return text_hash(spoken)[:12]
+    def _consent_version(self, language: str) -> str:
+        return consent_version(language, self.config.storage.retention_days)
 
     @property
     def line_settings(self) -> LineSettings:
@@ -235,6 +233,7 @@ class Wiring:
                 short_silence_s=recording.short_silence_seconds,
                 speech_s=recording.silent_below_seconds,
                 operators=bool(line.operators),
+                languages=config.programme.languages,
                 emergency=line.emergency is not None,
             ),
             max_calls=line.max_calls,

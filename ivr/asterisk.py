@@ -16,7 +16,7 @@ from pathlib import Path
 from ivr.agi import AgiFault, CallerGone, Channel
 from ivr.agi_server import AgiServer
 from ivr.aside import Aside
-from ivr.conduct import CONSENT, Doing, Inquiry, Log, ask, conducting, nobody_asks
+from ivr.conduct import CONSENT, Consent, Doing, Inquiry, Log, ask, conducting, nobody_asks
 from ivr.flow import Event, Failed, Finish, Found, Language, Lookup, Note, NotFound, Started
 from ivr.menu import Limits, build_menu
 from ivr.nodes import Menu, Outcome, mistakes
@@ -153,8 +153,7 @@ class LineServer:
             plenty_s=max(_PLENTY_S, 2 * self._settings.limits.speech_s),
         )
         line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
-        consent = books[self._settings.language].version(CONSENT)
-        call = conducting(sidecar, self._menu, started, consent)
+        call = conducting(sidecar, self._menu, started, self._consent(books))
         try:
             finish = await conduct(call, line, self._inquirer(opening))
         finally:
@@ -177,9 +176,14 @@ class LineServer:
             *(call_id, self._spool, books, language, self._waiting, self._files), errand.clips
         )
         line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
-        call = conducting(sidecar, errand.menu, Started(None), books[language].version(CONSENT))
+        call = conducting(sidecar, errand.menu, Started(None), self._consent(books))
         finish = await conduct(call, line, self._inquirer(opening, errand.inquiry))
         log.info("call %s: %s", call_id, finish.outcome)
+
+    def _consent(self, books: Mapping[str, PromptBook]) -> Consent:
+        """Which consent is heard; a language without a book is spoken as `AsteriskLine` does."""
+        main = books[self._settings.language]
+        return lambda language: books.get(language, main).version(CONSENT)
 
     def _opened(self, sidecar: Log, opening: _Opening) -> tuple[str, Mapping[str, PromptBook]]:
         """The beginning of a call: how the line is switched, and what it can say."""

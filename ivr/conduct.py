@@ -51,6 +51,8 @@ Doing = Performance | Lookup | Note | Language
 #: Looks a complaint up. May raise anything: the caller is told that it is not available now, and
 #: can record.
 Inquiry = Callable[[Lookup], Found | NotFound]
+#: The version of the text CONSENT in a language: which words the caller has heard.
+Consent = Callable[[str], str]
 CONSENT = "welcome_consent"  # the text whose version is written; a short one stands by its key
 _STATUS = {"key": "DTMF", "silence": "SILENCE", "timeout": "TIMEOUT", "hangup": "HANGUP"}
 
@@ -89,13 +91,14 @@ def nobody_asks(_lookup: Lookup) -> NotFound:
 
 
 def conducting(
-    sidecar: Log, menu: Menu, started: Started, consent: str
+    sidecar: Log, menu: Menu, started: Started, consent: Consent
 ) -> Generator[Doing, Event | None, Finish]:
     """One call through the menu to its end: yields what is to be done, takes what happened.
 
-    `consent` is the version of the text CONSENT. Nothing is taken after a Note or a Language.
+    Nothing is taken after a Note or a Language.
     """
     state, event = FlowState(menu=menu), _as_event(started)
+    spoken = state.language
     while True:
         before = state.node
         state, actions = step(state, event)
@@ -105,7 +108,8 @@ def conducting(
             if isinstance(action, Finish):
                 return action
             if isinstance(action, Note | Language):
-                _write_down(sidecar, action, consent)
+                spoken = action.code if isinstance(action, Language) else spoken
+                _write_down(sidecar, action, consent(spoken) if _is_consent(action) else "")
                 yield action
                 continue
             event = _happened((yield action))
@@ -119,7 +123,7 @@ def conduct(  # noqa: PLR0917 - the parts of a call, in the order in which they 
     sidecar: Log,
     menu: Menu,
     started: Started,
-    consent: str,
+    consent: Consent,
     inquiry: Inquiry = nobody_asks,
 ) -> Finish:
     """Walk one call through the menu on a line that performs at once.
@@ -151,12 +155,16 @@ def _as_event(started: Started) -> Event:
     return started
 
 
+def _is_consent(action: Note | Language) -> bool:
+    """Whether the caller was told in full that the call is recorded."""
+    return action == Note("consent", CONSENT)
+
+
 def _write_down(sidecar: Log, action: Note | Language, consent: str) -> None:
     if isinstance(action, Language):
         sidecar.write("language", action.code)
         return
-    told_in_full = action == Note("consent", CONSENT)
-    sidecar.write(action.key, consent if told_in_full else action.value)
+    sidecar.write(action.key, consent or action.value)
 
 
 def _do(line: Line, action: Doing, inquiry: Inquiry) -> Event | None:

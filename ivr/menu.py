@@ -28,7 +28,7 @@ from ivr.nodes import (
     Tell,
 )
 
-#: Language keys in the order in which the line offers them.
+#: Language keys in the order in which the line offers them; the prompts name the keys.
 LANGUAGES = {"1": "id", "2": "ban", "3": "en"}
 
 
@@ -36,7 +36,8 @@ LANGUAGES = {"1": "id", "2": "ban", "3": "en"}
 class Limits:
     """What a deployment may tune. Seconds, except the counts.
 
-    `speech_s` is the least speech that makes a recording worth keeping for a caller.
+    `languages`: which of LANGUAGES are offered besides Indonesian. `speech_s` is the least speech
+    that makes a recording worth keeping for a caller.
     """
 
     complaint_s: int = 180
@@ -60,6 +61,7 @@ class Limits:
     speech_s: float = 0.5
     operators: bool = False
     emergency: bool = False
+    languages: tuple[str, ...] = tuple(LANGUAGES.values())
 
 
 #: Where a call begins, by the line's mode (`Started.mode`).
@@ -98,20 +100,38 @@ def _welcome(limits: Limits) -> Menu:
         "announcement": Say(("announcement",), Go("language"), on_failure=Go("language")),
         "emergency_only": Say(("emergency_only",), Go("welcome"), on_failure=Go("welcome")),
         "limited": Say(("welcome",), Go("welcome"), on_failure=Go("welcome")),
-        "language": Choose(
-            ("welcome", *(f"language_{name}" for name in LANGUAGES.values())),
-            {key: Go(f"in_{name}") for key, name in LANGUAGES.items()},
-            silence=Go("in_id"),
-            other=Go("in_id"),
-            wait_s=limits.language_wait_s,
-            on_failure=Go("in_id"),
-        ),
-        **{f"in_{name}": Speak(name, Go("welcome")) for name in LANGUAGES.values()},
+        **_languages(limits),
         "welcome": Say(("welcome_consent",), Go("hurried"), interruptible=False, note="consent"),
         "hurried": Fork("hurried", yes=Go("ask_complaint"), no=Go("menu")),
-        "menu": _main_menu(("menu",), limits.menu_wait_s, limits),
-        "menu_again": _main_menu(("menu_again",), limits.again_wait_s, limits),
+        "menu": _main_menu(
+            ("menu", *_operator_key(limits), "menu_emergency"), limits.menu_wait_s, limits
+        ),
+        "menu_again": _main_menu(
+            ("menu_again", *_operator_key(limits)), limits.again_wait_s, limits
+        ),
     }
+
+
+def _languages(limits: Limits) -> Menu:
+    """The choice of a language; with one alone nobody is asked."""
+    offered = {key: name for key, name in LANGUAGES.items() if name in {*limits.languages, "id"}}
+    ways: Menu = {f"in_{name}": Speak(name, Go("welcome")) for name in offered.values()}
+    if len(offered) == 1:
+        return {"language": Say(("welcome",), Go("in_id"), on_failure=Go("in_id")), **ways}
+    choice = Choose(
+        ("welcome", *(f"language_{name}" for name in offered.values())),
+        {key: Go(f"in_{name}") for key, name in offered.items()},
+        silence=Go("in_id"),
+        other=Go("in_id"),
+        wait_s=limits.language_wait_s,
+        on_failure=Go("in_id"),
+    )
+    return {"language": choice, **ways}
+
+
+def _operator_key(limits: Limits) -> tuple[str, ...]:
+    """Nobody is told of a key that nobody answers; pressed all the same, it leads on."""
+    return ("menu_operator",) if limits.operators else ()
 
 
 def _main_menu(prompts: tuple[str, ...], wait_s: float, limits: Limits) -> Choose:
@@ -263,7 +283,7 @@ def _status(limits: Limits) -> Menu:
         ),
         "status": Relay(Go("status_end"), on_failure=Go("status_unavailable")),
         "status_end": Choose(
-            ("status_end",),
+            ("status_end", *_operator_key(limits)),
             {
                 "1": Go("ask_complaint"),
                 "2": Go("status", limits.repeats, otherwise="goodbye"),

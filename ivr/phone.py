@@ -16,13 +16,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TextIO
 
 import numpy as np
 import soundfile
 
-from ivr.conduct import CONSENT, Inquiry, Log, Performance, conduct, nobody_asks
+from ivr.conduct import Inquiry, Log, Performance, conduct, nobody_asks
 from ivr.flow import (
     Ask,
     Bridge,
@@ -47,7 +48,7 @@ from ivr.keys import spelled
 from ivr.menu import build_menu
 from ivr.nodes import ANY_KEY, Menu
 from ivr.numbers import format_number, is_valid
-from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptsMissing, text_hash, texts
+from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptsMissing, consent_version, texts
 from ivr.speaking import Samples, resampled, write
 from ivr.speech import speech_seconds
 from ivr.spool import Spool
@@ -274,7 +275,7 @@ def run_phone(
     )
     sidecar = open_sidecar(folder, call_id, started)
     phone = Phone(caller, folder, call_id, out, retention_days)
-    consent = text_hash(phone.texts[CONSENT])[:12]
+    consent = partial(consent_version, retention_days=retention_days)
     try:
         finish = conduct(phone, sidecar, menu or build_menu(), started, consent, inquiry)
         print(f"({call_id}: {finish.outcome})", file=out)

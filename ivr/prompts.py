@@ -139,6 +139,14 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def consent_version(
+    language: str = MAIN, retention_days: int = DEFAULT_RETENTION_DAYS, table: Path = TABLE
+) -> str:
+    """Twelve characters that name the consent's text in a language, as a `PromptBook` does."""
+    known = language if language in languages(table) else MAIN
+    return text_hash(known_texts(known, retention_days, table)["welcome_consent"])[:12]
+
+
 @dataclass(frozen=True)
 class PromptBook:
     """The prompts of one language, ready to be played.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ivr.conduct import Inquiry, Log, Performance, conduct
+from ivr.conduct import Consent, Inquiry, Log, Performance, conduct
 from ivr.flow import (
     Action,
     Bridge,
@@ -217,7 +217,7 @@ def retell(
     menu: Menu,
     started: tuple[float, Started],
     happened: Iterable[tuple[float, Event]],
-    consent: str,
+    consent: Consent,
 ) -> tuple[list[tuple[float, str, str]], Finish]:
     """The lines (epoch, key, value) that a line which held the call had written, and its end.
 

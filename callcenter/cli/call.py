@@ -82,10 +82,9 @@ def told(result: CallResult, config: Config) -> dict[str, Any]:
     """What came of a call, with the prompts and the number that were heard."""
     from ivr.caller.hearing import heard_numbers, heard_prompts
     from ivr.numbers import is_valid
-    from ivr.prompts import texts
 
-    folder = config.storage.recordings / "prompts/id"
-    prompts = {key: file for key in texts() if (file := folder / f"{key}.wav").is_file()}
+    language = _language_of(result, config)
+    prompts = _sounds(config, language)
     numbers = heard_numbers(result.heard, prompts)
     public = [number for number in numbers if is_valid(number)]  # a PIN is read aloud, too
     return {
@@ -96,6 +95,7 @@ def told(result: CallResult, config: Config) -> dict[str, Any]:
         "connected_seconds": round(result.connected_s, 2),
         "spoken_seconds": round(result.spoken_s, 2),
         "ended_by": result.ended_by,
+        "language": language,
         "prompts": [
             {"at": round(at, 2), "prompt": key}
             for at, key in heard_prompts(result.heard, prompts)
@@ -103,6 +103,37 @@ def told(result: CallResult, config: Config) -> dict[str, Any]:
         ],
         "numbers": numbers,
         "number": public[-1] if public else None,
+    }
+
+
+def _language_of(result: CallResult, config: Config) -> str:
+    """The language in which the consent was heard: from there on the line speaks it."""
+    from ivr.caller.hearing import heard_prompts
+    from ivr.prompts import MAIN, languages
+
+    folder = config.storage.recordings / "prompts"
+    consents = {name: folder / name / "welcome_consent.wav" for name in languages()}
+    there = {name: file for name, file in consents.items() if file.is_file()}
+    return next((name for _, name in heard_prompts(result.heard, there)), MAIN)
+
+
+def _sounds(config: Config, language: str) -> dict[str, Path]:
+    """What callers of a language hear, by key: its own sounds, then the Indonesian ones.
+
+    Balinese digits before what they count are left out: no ear tells them from the digits alone.
+    """
+    from ivr.prompts import MAIN, known_texts
+
+    folder = config.storage.recordings / "prompts"
+    ways = {
+        key: [folder / name / f"{key}.wav" for name in (language, MAIN)]
+        for key in known_texts(language)
+        if not key.startswith("linked_")
+    }
+    return {
+        key: file
+        for key, files in ways.items()
+        if (file := next((each for each in files if each.is_file()), None))
     }
 
 

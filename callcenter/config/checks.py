@@ -27,6 +27,9 @@ def cross_checks(config: Config) -> Iterator[str]:
     yield from _port_mistakes(config)
     yield from _people_mistakes(config)
     yield from _channel_mistakes(config)
+    yield from _duplicates("programme.languages", list(config.programme.languages))
+    if "id" not in config.programme.languages:
+        yield "programme.languages: must hold id; whoever chooses nothing is spoken to in it"
     if config.storage.low_below_mb < config.storage.stop_below_mb:
         yield "storage.low_below_mb: must not be less than storage.stop_below_mb; raise it"
     yield from _calls_out_mistakes(config)

@@ -79,14 +79,17 @@ class Section(BaseModel):
 
 
 class Programme(Section):
-    """What the programme is called and where its clocks stand; `logo` stands on its papers."""
+    """What the programme is called and where its clocks stand; `logo` stands on its papers.
+
+    `languages`: those that callers are offered.
+    """
 
     name: Name = "24 Jam Bangli Era Baru"
     phone: Name = "(0366) 5501000"
     regency: Name = "Kabupaten Bangli"
     logo: Annotated[Path, AfterValidator(_picture)] | None = None
     timezone: str = "Asia/Makassar"
-    languages: tuple[Literal["id"], ...] = ("id",)
+    languages: tuple[Literal["id", "ban", "en"], ...] = ("id", "ban", "en")
 
     @property
     def zone(self) -> ZoneInfo:

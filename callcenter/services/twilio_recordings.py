@@ -22,7 +22,7 @@ from callcenter.services import twilio_calls
 from callcenter.services.twilio_calls import CALL_SID, LINE, RECORDING_SID
 from callcenter.store.line_models import TwilioCall, TwilioRecording
 from callcenter.store.session import Store
-from ivr.conduct import Log, nobody_asks
+from ivr.conduct import Consent, Log, nobody_asks
 from ivr.flow import Bridge, Clip, Event, HungUp, Record, Recorded, Started
 from ivr.nodes import Menu
 from ivr.spool import FALLBACK_TAKE, Spool
@@ -54,7 +54,7 @@ class Import:
     spool: Spool
     staging: Path
     menu: Menu
-    consent: str
+    consent: Consent
 
 
 def reconcile(

@@ -13,11 +13,11 @@ import threading
 from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
-from ivr.conduct import CONSENT, Inquiry, Log, Performance, conduct
+from ivr.conduct import Inquiry, Log, Performance, conduct
 from ivr.flow import Event, Finish, HungUp, Note, Started
 from ivr.nodes import Menu, Outcome
 from ivr.phone import new_call, open_sidecar
-from ivr.prompts import text_hash, texts
+from ivr.prompts import consent_version
 from ivr.spool import Spool
 
 log = logging.getLogger("aduan24.phone")
@@ -138,8 +138,7 @@ def _conducted(
 ) -> None:
     finish = Finish(Outcome.FAILED)
     try:
-        consent = text_hash(texts()[CONSENT])[:12]
-        finish = conduct(call, sidecar, menu, started, consent, inquiry)
+        finish = conduct(call, sidecar, menu, started, consent_version, inquiry)
     except Exception:
         log.exception("call %s: the test phone failed", call.call_id)
     finally:

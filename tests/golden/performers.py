@@ -220,7 +220,8 @@ def phone(script: Script, folder: Path) -> str:
     sidecar = open_sidecar(spool, call_id, script.started)
     line = _Phone(_ScriptedCaller(telling), spool, call_id, io.StringIO())
     line.telling = telling
-    finish = conduct(line, sidecar, script.menu, script.started, "v1", inquiry_of(telling))
+    inquiry, started = inquiry_of(telling), script.started
+    finish = conduct(line, sidecar, script.menu, started, lambda _language: "v1", inquiry)
     sidecar.write("ended", "16")
     telling.did(f"end {finish.outcome} {finish.complaint or '-'}")
     note_from(spool, call_id, telling)

@@ -84,7 +84,9 @@ def _note(wired: Wiring, call_sid: str, telling: Telling, folder: Path) -> None:
     spool.prepare()
     assert wired.twilio_line
     menu = wired.twilio_line.menu
-    into = twilio_recordings.Import(spool, folder / "twilio", menu, "v1")
+    into = twilio_recordings.Import(
+        spool, folder / "twilio", menu, lambda language: f"v1-{language}"
+    )
     with wired.store.read() as db:
         call = db.get_one(TwilioCall, call_sid)
     assert call.ended_at

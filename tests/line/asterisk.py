@@ -51,6 +51,7 @@ TONES = {f"digit_{digit}": 400 + 100 * digit for digit in range(10)} | {
     "no_number": 2700,
     "failed": 2900,
     "no_room": 3100,
+    "pin_intro": 3300,
 }
 TONE_SECONDS = 0.1
 GAP_SECONDS = 0.05

@@ -98,7 +98,7 @@ def test_a_caller_who_only_speaks(server: LineServer, spool: Spool) -> None:
     assert asterisk.applications() == [
         *streams("welcome", *languages),
         "wait 2000",
-        *streams("welcome_consent", "menu"),
+        *streams("welcome_consent", "menu", "menu_emergency"),
         "wait 3000",
         *streams("ask_complaint", "beep"),
         f"record {CALL}_complaint-1",

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from callcenter.services.pins import pin_of, write_pins
+from ivr.numbers import make_number
 from tests.line import application
 from tests.line.asterisk import RunningAsterisk, Sidecar, reserve, start, until
 from tests.line.conftest import block
@@ -299,6 +301,34 @@ def own_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAsteri
     running = start(folder, max_calls=4)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def line_with_pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAsterisk]:
+    """Two numbers: one has a PIN, beside the other stands none."""
+    folder = tmp_path_factory.mktemp("pins")
+    reserve(folder / "numbers", make_number(41), *block(1))
+    write_pins(folder / "numbers", "the installation's secret")
+    running = start(folder)
+    yield running
+    running.stop()
+
+
+def test_the_fallback_reads_the_pin_of_its_number_and_none_where_there_is_none(
+    line_with_pins: RunningAsterisk,
+) -> None:
+    said = []
+    for caller in ("0871", "0872"):
+        with Call(line_with_pins.sip_port, caller=caller, say=speech(2)) as call:
+            assert call.ended.wait(20)
+            said.append(call.heard())
+    pin = pin_of(make_number(41), "the installation's secret")
+    at = said[0].index("pin_intro")
+    assert said[0][at:] == ["pin_intro", *digits(pin), "thanks"]
+    assert spoken_number([*said[0][:at], "thanks"]) == (make_number(41), make_number(41))
+    assert "pin_intro" not in said[1] and "number_intro" in said[1]
+    sidecar = sidecar_of(line_with_pins, "0871")
+    assert pin not in [value for _, value in sidecar.lines]
 
 
 def test_numbers_are_unique_across_a_kill_and_then_run_out(own_line: RunningAsterisk) -> None:

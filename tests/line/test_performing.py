@@ -204,13 +204,16 @@ def test_prompts_are_in_the_language_that_was_chosen(
     settings: LineSettings, spool: Spool, book: PromptBook, tmp_path: Path
 ) -> None:
     shutil.copytree(book.folder, tmp_path / "en")
-    books = {"id": book, "en": book_of(tmp_path / "en")}
+    english = book_of(tmp_path / "en")
+    consent = replace(english.made["welcome_consent"], text_sha256="e" * 64)
+    books = {"id": book, "en": replace(english, made={**english.made, "welcome_consent": consent})}
     asterisk = called(settings, {"WAIT FOR DIGIT": pressed("3")}, books=books)
     spoken = [command.split('"')[1] for command in asterisk.commands if "STREAM" in command]
-    consent = next(index for index, stem in enumerate(spoken) if "welcome_consent" in stem)
-    assert all(stem.startswith(str(book.folder)) for stem in spoken[:consent])
-    assert all(stem.startswith(str(tmp_path / "en")) for stem in spoken[consent:])
+    begins = next(index for index, stem in enumerate(spoken) if "welcome_consent" in stem)
+    assert all(stem.startswith(str(book.folder)) for stem in spoken[:begins])
+    assert all(stem.startswith(str(tmp_path / "en")) for stem in spoken[begins:])
     assert values(spool, "language") == ["en"]
+    assert spool.read(CALL).consent_version == "e" * 12
 
 
 def test_a_language_without_a_book_is_spoken_as_before(settings: LineSettings) -> None:

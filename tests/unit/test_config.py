@@ -91,6 +91,9 @@ MISTAKES: list[tuple[str, Edit, str, str]] = [
     ("unknown post", put("ladder.report.0.to", ["boss"]), "ladder.report.0.to.0: ", "duty"),
     ("unknown channel", put("notices.channels", ["fax"]), "notices.channels.0: ", "whatsapp"),
     ("unknown language", put("programme.languages", ["nl"]), "programme.languages.0: ", "id"),
+    ("no Indonesian", put("programme.languages", ["en"]), "programme.languages: ", "hold id"),
+    ("twice", put("programme.languages", ["id", "id"]), "programme.languages: ", "unique"),
+    ("stop above low", put("storage.stop_below_mb", 3000), "storage.low_below_mb: ", "raise"),
     ("unknown zone", put("programme.timezone", "Mars/A"), "programme.timezone: ", "Asia/Makassar"),
     (
         "unknown agency of a category",

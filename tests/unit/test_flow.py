@@ -168,7 +168,7 @@ def test_a_caller_who_only_speaks_files_a_complaint() -> None:
         language id
         play welcome_consent !*
         note consent=welcome_consent
-        ask menu [120] 3s
+        ask menu+menu_operator+menu_emergency [120] 3s
         play ask_complaint
         play beep !*
         record complaint-1 180s/4s
@@ -194,7 +194,7 @@ def test_a_caller_who_only_speaks_files_a_complaint() -> None:
 def test_one_key_leads_to_the_recording() -> None:
     assert performed(TO_RECORDING)[4:] == text(
         """
-        ask menu [120] 3s
+        ask menu+menu_operator+menu_emergency [120] 3s
         play ask_complaint
         play beep !*
         record complaint-1 180s/4s
@@ -206,9 +206,9 @@ def test_one_key_leads_to_the_recording() -> None:
 def test_wrong_keys_are_forgiven_twice_and_then_the_call_records(wrong: Event) -> None:
     assert performed([*TO_MENU, wrong, Pressed("9"), wrong])[4:] == text(
         """
-        ask menu [120] 3s
-        ask menu_again [120] 2s
-        ask menu_again [120] 2s
+        ask menu+menu_operator+menu_emergency [120] 3s
+        ask menu_again+menu_operator [120] 2s
+        ask menu_again+menu_operator [120] 2s
         play ask_complaint
         """
     )
@@ -229,19 +229,39 @@ def test_the_language_is_chosen_by_key_or_by_silence(key: str | None, language: 
     assert performed([START, chosen])[1:] == [f"language {language}", "play welcome_consent !*"]
 
 
+def test_only_the_configured_languages_are_offered() -> None:
+    menu = build_menu(Limits(languages=("id", "en")))
+    assert performed([START], menu) == ["ask welcome+language_id+language_en [13] 2s"]
+    assert performed([START, Pressed("2")], menu)[1] == "language id"
+    assert performed([START, Pressed("3")], menu)[1] == "language en"
+
+
+def test_with_one_language_nobody_is_asked() -> None:
+    menu = build_menu(Limits(languages=("id",)))
+    assert performed([START, Played()], menu) == [
+        *("play welcome", "language id", "play welcome_consent !*")
+    ]
+
+
+def test_a_key_for_operators_is_named_only_where_there_are_some() -> None:
+    assert performed(TO_MENU, BARE)[-1] == "ask menu+menu_emergency [120] 3s"
+    forgiven = performed([*TO_MENU, Pressed("8")], BARE)
+    assert forgiven[-1] == "ask menu_again [120] 2s"
+
+
 def test_status_says_what_became_of_it_and_can_be_heard_again() -> None:
     said = Found(("state_waiting", "agency_pupr"))
     events: list[Event] = [*TO_STATUS, said, Played(), Pressed("2"), Played(), Silence(), Played()]
     assert performed(events)[4:] == text(
         f"""
-        ask menu [120] 3s
+        ask menu+menu_operator+menu_emergency [120] 3s
         gather ask_number 8 5s
         gather ask_pin 4 5s
         lookup {NUMBER} {PIN}
         play state_waiting+agency_pupr
-        ask status_end [120] 3s
+        ask status_end+menu_operator [120] 3s
         play state_waiting+agency_pupr
-        ask status_end [120] 3s
+        ask status_end+menu_operator [120] 3s
         play goodbye
         finish served None
         """
@@ -279,7 +299,7 @@ def test_status_that_is_not_to_be_had_is_said_and_the_call_records(trouble: Even
 def test_an_operator_answers_and_the_number_is_read_afterwards() -> None:
     assert performed([*TO_QUEUE, Connected(True), Played()])[4:] == text(
         f"""
-        ask menu [120] 3s
+        ask menu+menu_operator+menu_emergency [120] 3s
         play operators
         bridge operators 30s #1
         read number_intro {NUMBER} !*
