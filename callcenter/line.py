@@ -17,6 +17,8 @@ from errno import EADDRINUSE
 
 from callcenter.config import Config
 from callcenter.gateways.asterisk import AsteriskSettings
+from callcenter.gateways.asterisk_logs import Logs
+from callcenter.gateways.parts import read_parts
 from callcenter.heart import Heart
 from callcenter.live_calls import LiveCalls
 from callcenter.services import numbers, pins
@@ -37,6 +39,7 @@ _LOG_S = 1.0
 _TIDY_S = 600.0
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
+_LOGS_S = 60.0
 _GIVE_WAY_S = 0.0002  # how long filing may keep a caller's next word waiting (Python's own: 5 ms)
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
 _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
@@ -103,7 +106,7 @@ class _Line:
         self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
 
     def _work(self) -> None:
-        names = ("numbers", "answering", "telling", "room", "calls", "tidying")
+        names = ("numbers", "answering", "telling", "room", "calls", "tidying", "logs")
         due = dict.fromkeys(names, 0.0)
         while not self._over.is_set():
             if self._wake.wait(_SWEEP_S):
@@ -117,6 +120,9 @@ class _Line:
             if now >= due["room"]:
                 self._do("room", self._look_for_room)
                 due["room"] = now + _LOOK_FOR_ROOM_S
+            if self._pbx and now >= due["logs"]:
+                self._do("the exchange's logs", self._tidy_logs)
+                due["logs"] = now + _LOGS_S
             if now >= due["telling"]:
                 self._do("telling", self._tell)
                 due["telling"] = now + _TELL_S
@@ -181,6 +187,9 @@ class _Line:
     def _tell(self) -> None:
         """The files that calls begin with: how the line is switched, and who gets it short."""
         self._wiring.entry.publish(self._store, datetime.now(UTC))
+
+    def _tidy_logs(self) -> None:
+        Logs(self._wiring.asterisk_settings, read_parts()).tidy(datetime.now(UTC))
 
     def _look_for_room(self) -> None:
         self._room.look(datetime.now(UTC))

@@ -181,9 +181,17 @@ class Wiring:
         trunk = None
         if line.trunk and self.secrets.trunk_secret:
             trunk = asterisk.Trunk(
-                line.trunk.host, line.trunk.user, self.secrets.trunk_secret, line.trunk.port
+                line.trunk.host,
+                line.trunk.user,
+                self.secrets.trunk_secret,
+                line.trunk.at_port,
+                line.trunk.transport,
             )
+        tls = None
+        if line.tls:
+            tls = asterisk.Tls(line.tls.certificate, line.tls.key, line.tls.port, line.tls.srtp)
         return AsteriskSettings(
+            tls=tls,
             node=line.node,
             state=config.storage.state / "asterisk",
             spool=self.spool.folder,
@@ -192,6 +200,7 @@ class Wiring:
             ami_secret=kept_secret(config.storage.state / "ami.secret"),
             sip_port=line.sip_port,
             sip_bind=line.bind,
+            public_address=line.public_address or "",
             sip_allow=_LOOPBACK if line.bind in _LOOPBACK else _PRIVATE,
             rtp_first=line.rtp_first,
             rtp_last=line.rtp_last,

@@ -91,6 +91,8 @@ def _ports(config: Config) -> Iterator[Port]:
         yield Port("queue.port", here, config.queue.port)
     if line.enabled:
         yield Port("line.sip_port", line.bind, line.sip_port, "udp")
+        if line.tls:
+            yield Port("line.tls.port", line.bind, line.tls.port)
         yield Port("line.ami_port", here, line.ami_port)
 
 

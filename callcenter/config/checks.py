@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from callcenter.config.schema import Agency, Config, Line, Person, Rung
+from callcenter.config.schema import Agency, Config, Line, LineTls, Person, Rung
 from callcenter.domain.people import AGENCY_POSTS
 from callcenter.domain.window import Clock
 
@@ -49,6 +50,30 @@ def file_checks(config: Config) -> Iterator[str]:
     logo = config.programme.logo
     if logo and not logo.is_file():
         yield f"programme.logo: there is no file {logo}; put it there or take the key out"
+    if config.line.tls:
+        yield from _tls_mistakes(config.line.tls)
+
+
+def _tls_mistakes(tls: LineTls) -> Iterator[str]:
+    """Asterisk would start without TLS, and say so in its log alone."""
+    missing = [name for name in ("certificate", "key") if not getattr(tls, name).is_file()]
+    for name in missing:
+        yield (
+            f"line.tls.{name}: there is no file {getattr(tls, name)}; put the PEM file there or "
+            "correct the path"
+        )
+    if missing:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key, password="")
+    except PermissionError:
+        yield f"line.tls.key: {tls.key} cannot be read; give it to the user who runs aduan24"
+    except (OSError, ValueError):  # ssl.SSLError is an OSError
+        yield (
+            f"line.tls.certificate: {tls.certificate} and line.tls.key are no certificate and its "
+            "key; use PEM files that belong together, the key without a password"
+        )
 
 
 def _people(agency: Agency) -> list[Person]:
@@ -120,6 +145,7 @@ def _port_mistakes(config: Config) -> Iterator[str]:
         ("line.sip_port", line.sip_port),
         ("line.ami_port", line.ami_port),
         ("line.agi_port", line.agi_port),
+        *([("line.tls.port", line.tls.port)] if line.tls else []),
     ]
     for key, port in ports:
         if port in taken:
@@ -145,6 +171,8 @@ def _rtp_ports(line: Line) -> int:
 def _people_mistakes(config: Config) -> Iterator[str]:
     """Who answers: an account that exists once, a number that there is a line for."""
     line = config.line
+    if line.trunk and line.trunk.transport == "tls" and line.tls is None:
+        yield "line.trunk.transport: tls needs line.tls with a certificate; add it or use udp"
     yield from _duplicates("line.operators", [operator.user for operator in line.operators])
     for operator in line.operators:
         if operator.user in _ENDPOINTS:

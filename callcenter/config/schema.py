@@ -124,12 +124,30 @@ class Storage(Section):
 
 
 class Trunk(Section):
-    """A SIP line of a carrier; the secret from ADUAN24_TRUNK_SECRET or `secret_file`."""
+    """A SIP line of a carrier; the secret from ADUAN24_TRUNK_SECRET or `secret_file`.
+
+    `port` is 5060, or 5061 where `transport` is tls, unless it is given.
+    """
 
     host: str
-    port: Port = 5060
+    port: Port | None = None
+    transport: Literal["udp", "tls"] = "udp"
     user: str
     secret_file: Path | None = None
+
+    @property
+    def at_port(self) -> int:
+        """The port of the carrier's exchange."""
+        return self.port or (5061 if self.transport == "tls" else 5060)
+
+
+class LineTls(Section):
+    """SIP over TLS with this certificate (PEM, with its chain) and key; `srtp`: encrypted sound."""
+
+    certificate: Path
+    key: Path
+    port: Port = 5061
+    srtp: Literal["none", "optional", "required"] = "optional"
 
 
 class Emergency(Section):
@@ -210,6 +228,7 @@ class Line(Section):
     enabled: bool = True
     node: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{1,16}$")] = "pbx1"
     bind: str = "127.0.0.1"
+    public_address: Annotated[str, Field(pattern=r"^(\d{1,3}\.){3}\d{1,3}$")] | None = None
     sip_port: Port = 5060
     rtp_first: Port = 10000
     rtp_last: Port = 10999
@@ -224,6 +243,7 @@ class Line(Section):
     call_back_to: TimeOfDay = time(20, 0)
     status: Status = Status()
     recording: Recording = Recording()
+    tls: LineTls | None = None
     trunk: Trunk | None = None
     emergency: Emergency | None = None
     operators: tuple[Operator, ...] = ()

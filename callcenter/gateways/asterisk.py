@@ -43,6 +43,7 @@ _USER = re.compile(r"[a-z][a-z0-9]{1,31}")
 _TAKEN_USERS = frozenset({"line", "trunk", "emergency", "global"})  # our own endpoints' names
 _LEAST_SECRET = 12  # an operator's account can be tried from the office network
 _STRATEGIES = ("ringall", "leastrecent")
+_SRTP = ("none", "optional", "required")
 _SOCKET_PATH = 107  # sun_path of unix(7) without its closing zero
 
 
@@ -58,6 +59,28 @@ class Trunk:
     user: str
     secret: str
     port: int = 5060
+    transport: str = "udp"
+
+    @property
+    def server(self) -> str:
+        """Its SIP address, as the configuration's language writes it."""
+        by_tls = "\\;transport=tls" if self.transport == "tls" else ""
+        return f"sip:{self.host}:{self.port}{by_tls}"
+
+
+@dataclass(frozen=True)
+class Tls:
+    """SIP over TLS, and sound over SRTP: `srtp` is none, optional or required.
+
+    `certificate` (with its chain) and `key` are PEM files; `authorities` are those whom we trust
+    when we ourselves connect to the telephone company.
+    """
+
+    certificate: Path
+    key: Path
+    port: int = 5061
+    srtp: str = "optional"
+    authorities: Path = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,7 @@ class AsteriskSettings:
     `state` holds etc, run, log, db of this exchange; `spool` and `numbers` are shared with
     the application; `prompts` holds the sound files, named without language and extension.
     `emergency` is a SIP URI, or a number that the trunk dials; empty: there is no such desk.
+    `public_address` is ours on the internet, where this machine has another one (NAT).
     `utc_offset` is where the programme's day begins, seconds east of UTC.
     """
 
@@ -117,6 +141,13 @@ class AsteriskSettings:
     operators: tuple[Operator, ...] = ()
     operator_strategy: str = "ringall"
     calls_out: CallsOut | None = None
+    tls: Tls | None = None
+    public_address: str = ""
+
+    @property
+    def srtp(self) -> str:
+        """Whether sound is encrypted: none, optional or required."""
+        return self.tls.srtp if self.tls else "none"
 
     @property
     def etc(self) -> Path:
@@ -160,6 +191,27 @@ class AsteriskSettings:
         yield from _word_mistakes(self)
         yield from _address_mistakes(self)
         yield from _people_mistakes(self)
+        yield from _tls_mistakes(self)
+
+
+def _tls_mistakes(settings: AsteriskSettings) -> Iterator[str]:
+    tls, trunk = settings.tls, settings.trunk
+    if trunk and trunk.transport not in ("udp", "tls"):
+        yield f"trunk.transport: {trunk.transport!r} must be udp or tls"
+    if trunk and trunk.transport == "tls" and tls is None:
+        yield "trunk.transport: tls needs tls; add it or use udp"
+    if tls is None:
+        return
+    for name in ("certificate", "key", "authorities"):
+        if not _FOLDER.fullmatch(str(getattr(tls, name))):
+            yield (
+                f"tls.{name}: {str(getattr(tls, name))!r} must be an absolute path of letters, "
+                "digits, / . _ - only"
+            )
+    if type(tls.port) is not int or not 1 <= tls.port <= 65535:
+        yield f"tls.port: {tls.port!r} must be a whole number from 1 to 65535"
+    if tls.srtp not in _SRTP:
+        yield f"tls.srtp: {tls.srtp!r} must be one of {', '.join(_SRTP)}"
 
 
 def _folder_mistakes(settings: AsteriskSettings) -> Iterator[str]:
@@ -215,6 +267,8 @@ def _word_mistakes(settings: AsteriskSettings) -> Iterator[str]:
 def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
     if not _is_address(settings.sip_bind):
         yield f"sip_bind: {settings.sip_bind!r} must be an IPv4 address"
+    if settings.public_address and not _is_address(settings.public_address):
+        yield f"public_address: {settings.public_address!r} must be an IPv4 address"
     for network in settings.sip_allow:
         if not _is_network(network):
             yield f"sip_allow: {network!r} must be an IPv4 address or network"
@@ -390,6 +444,7 @@ __all__ = [
     "CallsOut",
     "Operator",
     "SettingsError",
+    "Tls",
     "Trunk",
     "command",
     "control",

@@ -14,6 +14,7 @@ from callcenter.gateways.asterisk import (
     CallsOut,
     Operator,
     SettingsError,
+    Tls,
     Trunk,
     render,
 )
@@ -169,7 +170,57 @@ def test_the_right_to_place_calls_is_an_account_of_its_own(bare: AsteriskSetting
     }
 
 
+TLS = Tls(Path("/etc/aduan24/line.crt"), Path("/etc/aduan24/line.key"))
+
+
+def test_behind_nat_the_carrier_is_told_our_address_and_the_office_is_not(
+    bare: AsteriskSettings,
+) -> None:
+    settings = replace(bare, public_address="203.0.113.5", sip_allow=("10.0.0.0/8",), tls=TLS)
+    written = rendered(settings)["pjsip.conf"]
+    assert written.count("external_media_address = 203.0.113.5\nlocal_net = 10.0.0.0/8\n") == 2
+    assert "external" not in rendered(bare)["pjsip.conf"]
+
+
+def test_without_tls_nothing_of_it_is_there(bare: AsteriskSettings) -> None:
+    texts = rendered(replace(bare, trunk=TRUNK))
+    assert "tls" not in texts["pjsip.conf"] and "media_encryption" not in texts["pjsip.conf"]
+    assert "res_srtp" not in _loaded(bare)
+    assert "contact = sip:sip.example.org:5060\n" in texts["pjsip.conf"]
+
+
+@pytest.mark.parametrize(
+    ("srtp", "optimistic"), [("none", None), ("optional", "yes"), ("required", "no")]
+)
+def test_sound_is_encrypted_as_configured(
+    bare: AsteriskSettings, srtp: str, optimistic: str | None
+) -> None:
+    trunk = replace(TRUNK, transport="tls", port=5061)
+    settings = replace(bare, tls=replace(TLS, srtp=srtp), trunk=trunk, operators=OPERATORS)
+    written = rendered(settings)["pjsip.conf"]
+    found = re.findall(r"^media_encryption_optimistic = (\w+)$", written, re.MULTILINE)
+    assert found == ([] if optimistic is None else [optimistic] * 4)  # line, trunk, two operators
+    assert ("res_srtp" in _loaded(settings)) is (optimistic is not None)
+    assert "contact = sip:sip.example.org:5061\\;transport=tls\n" in written
+    assert "method = tlsv1_2\n" in written and "verify_server = yes\n" in written
+
+
+def test_the_logs_hold_no_notices_and_strangers_stand_in_one_of_their_own(
+    bare: AsteriskSettings,
+) -> None:
+    logger = rendered(bare)["logger.conf"]
+    assert "messages.log = warning,error\n" in logger and "security.log = security\n" in logger
+
+
 MISTAKES: list[tuple[str, dict[str, Any]]] = [
+    ("public_address", {"public_address": "1.2.3.4\nbind = 0.0.0.0"}),
+    ("tls.certificate", {"tls": replace(TLS, certificate=Path("/x\ny"))}),
+    ("tls.key", {"tls": replace(TLS, key=Path("relative.key"))}),
+    ("tls.authorities", {"tls": replace(TLS, authorities=Path("/x;y"))}),
+    ("tls.port", {"tls": replace(TLS, port=0)}),
+    ("tls.srtp", {"tls": replace(TLS, srtp="yes\nallow_transfer = yes")}),
+    ("trunk.transport", {"trunk": replace(TRUNK, transport="tls")}),
+    ("trunk.transport", {"trunk": replace(TRUNK, transport="tcp\nx = y"), "tls": TLS}),
     ("emergency", {"emergency": "112"}),
     ("emergency", {"emergency": "sip:desk@host\ncontext = aduan-inbound", "trunk": TRUNK}),
     ("emergency", {"emergency": "sip:desk@host;x=y"}),
