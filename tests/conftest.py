@@ -18,9 +18,17 @@ from playwright.sync_api import BrowserType, sync_playwright
 from callcenter.store.migrate import upgrade
 from callcenter.store.session import Store
 from tests.databases import Database, Postgres, running
-from tests.sequences import pytest_collection_modifyitems, pytest_xdist_make_scheduler
+from tests.sequences import (
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 
-__all__ = ["pytest_collection_modifyitems", "pytest_xdist_make_scheduler"]  # pytest's hooks
+__all__ = [  # pytest's hooks
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_xdist_make_scheduler",
+]
 
 BOTH = ("sqlite", "postgresql")
 _numbers = count(1)

@@ -305,9 +305,10 @@ def own_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAsteri
 
 @pytest.fixture
 def line_with_pins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAsterisk]:
-    """Two numbers: one has a PIN, beside the other stands none."""
+    """Two numbers: one has a PIN; beside the other, whose check digit is wrong, stands none."""
     folder = tmp_path_factory.mktemp("pins")
-    reserve(folder / "numbers", make_number(41), *block(1))
+    other = make_number(42)
+    reserve(folder / "numbers", make_number(41), f"{other[:-1]}{(int(other[-1]) + 1) % 10}")
     write_pins(folder / "numbers", "the installation's secret")
     running = start(folder)
     yield running

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,7 @@ KNOWN, PIN, OWN_PIN, NO_DESK = make_number(900), "0427", "4711", "9999"
 SPOKEN = read_audio(Path(__file__).parents[2] / "recordings/prompts/id/thanks.wav")[: 3 * RATE]
 GREETING = noise("id", "what the desk and the operator say")
 TALK_S = 3.0
+PAUSE_MS = 250  # a telephone whose frames are later than this stood still
 HIDDEN = "anonymous"
 BETWEEN = ("number_intro", "number_again", "pin_intro")  # what ends a number that is read
 
@@ -172,6 +173,12 @@ class Evening:
     def __getitem__(self, caller: str) -> Done:
         return self.calls[caller]
 
+    @property
+    def steady(self) -> bool:
+        return all(
+            done.heard.pacing.worst_ms < PAUSE_MS for done in self.calls.values() if done.heard
+        )
+
     def numbers(self, caller: str) -> list[str]:
         """The numbers that were read to this caller; a lost frame of 20 ms can hide a digit."""
         heard = self.calls[caller].heard
@@ -182,7 +189,20 @@ class Evening:
 
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evening]:
-    folder = tmp_path_factory.mktemp("pbx")
+    """An evening on telephones that spoke without a pause.
+
+    What a telephone did that stood still itself says nothing about the line; so a machine that
+    paused in the middle costs another evening.
+    """
+    for last in (False, False, True):
+        with _evening(tmp_path_factory.mktemp("pbx")) as evening:
+            if last or evening.steady:
+                yield evening
+                return
+
+
+@contextmanager
+def _evening(folder: Path) -> Iterator[Evening]:
     keys = keys_of(MENU) | {"state_waiting"}
     books = {name: make_noises(folder / "prompts", name, keys) for name in LANGUAGES}
     reserve(folder / "numbers", *(make_number(serial) for serial in range(1, 100)))
