@@ -34,6 +34,7 @@ from callcenter.store.models import (
     Recording,
     Ticket,
 )
+from callcenter.store.outgoing_models import OutCall
 
 PAGE = 50
 _COUNT_CAP = 999
@@ -259,6 +260,22 @@ def report_notices(session: Session, ticket_id: int) -> Sequence[Notice]:
 def recording(session: Session, recording_id: int) -> Recording | None:
     """One recording."""
     return session.get(Recording, recording_id)
+
+
+def spoken_reasons(session: Session, complaint_id: int) -> Sequence[Recording]:
+    """Why it is not solved, as the citizen said it when the line called; oldest first."""
+    return session.scalars(
+        select(Recording)
+        .join(Call, Call.id == Recording.call_id)
+        .join(OutCall, OutCall.call_uid == Call.call_uid)
+        .where(
+            OutCall.complaint_id == complaint_id,
+            Recording.kind == "reason",
+            Recording.speech_seconds > 0,
+        )
+        .options(contains_eager(Recording.call))
+        .order_by(Call.started_at, Recording.id)
+    ).all()
 
 
 def heard_since(session: Session, actor: str, thing: str, since: datetime) -> bool:

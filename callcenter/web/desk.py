@@ -22,6 +22,7 @@ from callcenter.store.models import Complaint
 from callcenter.web.access import needs
 from callcenter.web.context import me, now, reading, stop_reading, wiring, writing
 from callcenter.web.inbox import seen
+from callcenter.web.recordings import reasons_of
 from callcenter.web.screen import villages_by_district
 
 door = Blueprint("desk", __name__)
@@ -265,6 +266,8 @@ def _page(
         can_dispatch=found.state not in _ENDED,
         can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
         when=request.form.get("when", "now"),
+        reasons=reasons_of(found.id),
+        reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
         **_side(found),
     )
 

@@ -32,7 +32,7 @@ from callcenter.domain.ticket import WaitingReason, verbs_from
 from callcenter.services import audit, closing_pins, links, once, pins, reports, wording
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
-from callcenter.store.models import Person, Ticket
+from callcenter.store.models import Person, Recording, Ticket
 from callcenter.web import officer_forms
 from callcenter.web.access import PUBLIC, needs
 from callcenter.web.context import address, now, reading, stop_reading, wiring, writing
@@ -232,12 +232,11 @@ _VERBS: dict[str, Callable[[int], Act]] = {
 @door.get("/<token>/recordings/<int:recording_id>.wav")
 @needs(PUBLIC)
 def clip(token: str, recording_id: int) -> Response:
-    """The citizen's complaint in their own voice; name and village stay with the operators."""
+    """The citizen's complaint in their own voice, and why it is not solved; name and village
+    stay with the operators."""
     visit = visit_of(reading(), token)
-    found = queries.recording(reading(), recording_id)
-    if found is None or found.kind != "complaint":
-        abort(404)
-    if found.call_id != visit.ticket.complaint.call_id:
+    found = next((r for r in _heard(visit.ticket) if r.id == recording_id), None)
+    if found is None:
         abort(404)
     return play_as(found, visit.actor)
 
@@ -317,18 +316,29 @@ def _map_url(ticket: Ticket) -> str:
     return config.web.map_url.format(place=quote(words))
 
 
+def _complaint_clips(ticket: Ticket) -> list[Recording]:
+    call = ticket.complaint.call
+    return [r for r in call.recordings if r.kind == "complaint"] if call else []
+
+
+def _heard(ticket: Ticket) -> list[Recording]:
+    """What an agency may hear of the citizen."""
+    said = queries.spoken_reasons(reading(), ticket.complaint_id)
+    return [*_complaint_clips(ticket), *said]
+
+
 def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) -> str:
     ticket = visit.ticket
-    call = ticket.complaint.call
     told = queries.report_notices(reading(), ticket.id)
-    clips = [r for r in call.recordings if r.kind == "complaint"] if call else []
     return render_template(
         "officer.html",
         t=ticket,
         telephone_pin=_telephone_pin(visit.person),
         person=visit.person,
         token=visit.token,
-        clips=clips,
+        clips=_complaint_clips(ticket),
+        said=queries.spoken_reasons(reading(), ticket.complaint_id),
+        reason_url=lambda r: url_for("officer.clip", token=visit.token, recording_id=r.id),
         verbs=verbs_from(ticket.state) if visit.may_act else frozenset(),
         tried=verb,
         has_list=visit.may_act,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from flask import Blueprint, Response, abort, request
@@ -27,6 +28,11 @@ def play(recording_id: int) -> Response:
     if found is None:
         abort(404)
     return play_as(found, me().username)
+
+
+def reasons_of(complaint_id: int) -> Sequence[Recording]:
+    """What the citizen said when the line asked; nothing for who does not listen to citizens."""
+    return queries.spoken_reasons(reading(), complaint_id) if me().may("hear_recordings") else ()
 
 
 def play_as(found: Recording, actor: str) -> Response:

@@ -17,7 +17,7 @@ from callcenter.web import files
 from callcenter.web.access import needs
 from callcenter.web.context import address, me, now, reading, wiring, writing
 from callcenter.web.inbox import before, fragment, seen
-from callcenter.web.recordings import play_file
+from callcenter.web.recordings import play_file, reasons_of
 
 door = Blueprint("tickets", __name__)
 
@@ -112,6 +112,8 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         can_chase=me().may("chase") and found.state in CHASEABLE,
         can_wait=bool(verbs & {"wait", "prolong"}),
         reasons=list(WaitingReason),
+        said=reasons_of(found.complaint_id),
+        reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
         errors=errors or {},
         typed=request.form,
         photo_url=lambda p: url_for("tickets.photo", ticket_id=ticket_id, photo_id=p.id),

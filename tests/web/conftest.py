@@ -186,7 +186,7 @@ def file_call(wired: Wiring) -> Filer:
         serial: int = 1, *, kinds: tuple[str, ...] = ("complaint",), ago: timedelta = timedelta(0)
     ) -> int:
         now = datetime.now(UTC) - ago
-        clips = tuple(_clip(wired.config.storage.recordings, serial, kind) for kind in kinds)
+        clips = tuple(clip_file(wired.config.storage.recordings, serial, kind) for kind in kinds)
         heard = HeardCall(
             call_uid=f"pbx1-{serial}.1",
             line="pbx1",
@@ -209,7 +209,8 @@ def file_call(wired: Wiring) -> Filer:
     return file
 
 
-def _clip(folder: Path, serial: int, kind: str) -> Clip:
+def clip_file(folder: Path, serial: int, kind: str) -> Clip:
+    """Two seconds of sound on disk."""
     path = folder / "calls" / str(serial) / f"{kind}-1.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as out:
