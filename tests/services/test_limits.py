@@ -210,6 +210,10 @@ def test_a_million_guesses_by_a_thousand_telephones_have_less_than_one_hit(
             hits += dice.randrange(10_000) == 0
     expected = attack.evaluated * PIN_CHANCE
     bound = min(20 * (lasts // HOUR + 1), 60 * (lasts // DAY + 1))
+    print(
+        f"\n{guesses:,} guesses by 1,000 telephones within {lasts / DAY:.2f} days: "
+        f"{attack.evaluated:,} were looked at, {expected:.4f} hits to be expected, {hits} happened"
+    )
     assert 0 < attack.evaluated <= bound
     assert expected < 1
     assert hits <= 3  # more are as good as impossible where 0.72 at most are expected
