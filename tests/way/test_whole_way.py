@@ -175,6 +175,7 @@ def _officer_answers(walk: Walk, link: str) -> Page:
     expect(page.get_by_text("Periksa dan ganti lampunya.")).to_be_visible()
     walk.shot(page, "officer-new")
     page.get_by_role("button", name="Terima tugas ini").click()
+    expect(page.get_by_text("Tersimpan. Terima kasih.")).to_be_visible()
     walk.shot(page, "officer-accepted")
     page.get_by_text("Tanggapi", exact=True).click()
     page.fill("#response", "Petugas berangkat siang ini.")
