@@ -54,7 +54,7 @@ def turn(wiring: Wiring, now: datetime, *, look: bool) -> None:
     try:
         collect(store, account, into, now=now)
         if look:
-            end_forgotten(store, account, now=now)
+            end_forgotten(store, into.courses, account, now=now)
             reconcile(store, account, now - _SINCE, into, now=now)
     except (TransportError, SQLAlchemyError, OSError) as error:
         log.error("recordings at Twilio: %s: %s", type(error).__name__, _words(error))

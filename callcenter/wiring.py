@@ -36,6 +36,7 @@ from callcenter.services import entry, pins, report_paper
 from callcenter.services.call_channel import CallChannel
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
+from callcenter.services.number_lease import Lease
 from callcenter.services.out_plans import Ground
 from callcenter.services.receipts import ReceiptRules
 from callcenter.services.replies import ReplyRules
@@ -44,6 +45,7 @@ from callcenter.services.room import RoomWatch, SpoolRoom
 from callcenter.services.rules import Rules, WaitingRules
 from callcenter.services.status import InquiryRules
 from callcenter.services.twilio_calls import TwilioLine
+from callcenter.services.twilio_courses import Courses
 from callcenter.services.twilio_recordings import Import
 from callcenter.store.session import Store, make_engine
 from ivr.asterisk import Errand, LineSettings
@@ -286,11 +288,18 @@ class Wiring:
         base = self.config.web.public_url.rstrip("/") + "/twilio"
         return TwilioLine(
             build_menu(limits),
+            self.twilio_courses,
+            Lease(self.store).take,
             lambda call_sid: Addresses(base, partial(self.twilio_clips.token, call_sid), reached),
             inquiry=settings.inquiry,
             pin=settings.pin,
             mode=lambda caller: self.entry.mode(caller, datetime.now(UTC), recorded_here=False),
         )
+
+    @cached_property
+    def twilio_courses(self) -> Courses:
+        """What has happened in the calls that go on at Twilio."""
+        return Courses(self.config.storage.recordings / "twilio-calls")
 
     @cached_property
     def twilio_clips(self) -> ClipSigner:
@@ -313,7 +322,8 @@ class Wiring:
         if self.twilio_line is None:
             raise ValueError("line.twilio: is not set up")
         staging = self.config.storage.recordings / "twilio"
-        return Import(self.spool, staging, self.twilio_line.menu, self._consent_version)
+        menu, courses = self.twilio_line.menu, self.twilio_courses
+        return Import(self.spool, staging, menu, self._consent_version, courses)
 
     @property
     def call_log(self) -> CallLog:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,6 +32,7 @@ from ivr.flow import (
     Clip,
     Connected,
     Event,
+    Finish,
     Gather,
     HungUp,
     Listen,
@@ -145,7 +147,30 @@ class Addresses:
 
 
 def twiml(standing: Standing, where: Addresses, again: int = 0) -> str:
-    """The document that performs where a call stands; `again`: how often it was begun before."""
+    """The document that performs where a call stands; `again`: how often it was begun before.
+
+    Most callers hear the same: what names neither a call's number nor its clips is remembered.
+    """
+    if any(isinstance(action, Listen | ReadNumber) for action in standing.actions):
+        return _document(standing, where, again)
+    people = tuple(where.people.items())
+    at = (standing.step, standing.language, standing.talks)
+    return _same_for_all(at, standing.actions, standing.finish, where.base, people, again)
+
+
+@lru_cache(maxsize=1024)
+def _same_for_all(  # noqa: PLR0917 - all that a document depends on
+    at: tuple[int, str, int],
+    actions: tuple[Performance, ...],
+    finish: Finish | None,
+    base: str,
+    people: tuple[tuple[str, str], ...],
+    again: int,
+) -> str:
+    return _document(Standing(*at, actions, finish), Addresses(base, str, dict(people)), again)
+
+
+def _document(standing: Standing, where: Addresses, again: int) -> str:
     answer = verbs.VoiceResponse()
     if standing.finish:
         if standing.finish.outcome is Outcome.FAILED:

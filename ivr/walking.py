@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ivr.conduct import Consent, Inquiry, Log, Performance, conduct
@@ -63,7 +63,10 @@ _EVENTS: dict[str, type[Any]] = {
 
 def plain(event: Event) -> dict[str, Any]:
     """An event as JSON can hold it."""
-    return {"event": type(event).__name__, **asdict(event)}
+    return {"event": type(event).__name__} | {
+        name: vars(value) if isinstance(value, Clip) else value
+        for name, value in vars(event).items()
+    }
 
 
 def event_from(kept: Mapping[str, Any]) -> Event:
@@ -86,7 +89,8 @@ class Standing:
     """What is to be performed now, or how the call ended.
 
     `step` counts the events so far and `talks` the connections before this one; `learnt` are
-    the events that this walk has added (inquiries).
+    the events that inquiries have added, and `noted` says whether the last event made something
+    true that has to be kept (a note of the flow).
     """
 
     step: int
@@ -95,6 +99,9 @@ class Standing:
     actions: tuple[Performance, ...] = ()
     finish: Finish | None = None
     learnt: tuple[Event, ...] = ()
+    noted: bool = False
+    state: FlowState = field(default_factory=FlowState, repr=False, compare=False)
+    asks: Lookup | None = field(default=None, repr=False, compare=False)
 
     @property
     def awaited(self) -> Performance | None:
@@ -102,52 +109,54 @@ class Standing:
         return self.actions[-1] if self.actions else None
 
 
-@dataclass
-class _Walk:
-    """The way through a menu, as far as it is known."""
-
-    left: deque[Event]
-    inquiry: Inquiry
-    taken: int = 0
-    talks: int = 0
-    language: str = "id"
-    learnt: list[Event] = field(default_factory=list)
-
-    def next(self, actions: Sequence[Action]) -> Event | None:
-        """The event after these actions; None when it is still to come."""
-        last = actions[-1]
-        if not self.left and isinstance(last, Lookup):
-            self.left.append(looked_up(self.inquiry, last))
-            self.learnt.append(self.left[0])
-        if not self.left:
-            return None
-        self.taken += 1
-        self.talks += isinstance(last, Bridge)
-        return self.left.popleft()
-
-    def standing(self, actions: Sequence[Action]) -> Standing:
-        last = actions[-1]
-        finish = last if isinstance(last, Finish) else None
-        todo = () if finish else tuple(a for a in actions if not isinstance(a, Note | Language))
-        learnt = tuple(self.learnt)
-        return Standing(self.taken, self.language, self.talks, todo, finish, learnt)  # type: ignore[arg-type]
-
-
 def walk(menu: Menu, started: Started, events: Iterable[Event], inquiry: Inquiry) -> Standing:
     """Where a call stands after these events. A `Lookup` that they do not answer is made now."""
-    way = _Walk(deque(events), inquiry)
-    state, event = FlowState(menu=menu), _as_event(started)
-    while True:
-        state, actions = step(state, event)
-        for action in actions:
-            if isinstance(action, Language):
-                way.language = action.code
-        if state.outcome is not None:
-            return way.standing(actions)
-        following = way.next(actions)
-        if following is None:
-            return way.standing(actions)
-        event = following
+    standing = _entered(step(FlowState(menu=menu), _as_event(started)), 0, "id", 0)
+    for event in events:
+        standing = _next(standing, event)
+    return _inquired(standing, inquiry)
+
+
+def onward(standing: Standing, event: Event, inquiry: Inquiry) -> Standing:
+    """Where a call stands after one more event: what `walk` says, without the way there."""
+    return _inquired(_next(standing, event), inquiry)
+
+
+def _next(standing: Standing, event: Event) -> Standing:
+    if standing.finish:
+        return standing
+    awaited = standing.awaited
+    talks = standing.talks + isinstance(awaited, Bridge)
+    taken = step(standing.state, event)
+    return _entered(taken, standing.step + 1, standing.language, talks)
+
+
+def _entered(
+    taken: tuple[FlowState, Sequence[Action]], count: int, language: str, talks: int
+) -> Standing:
+    state, actions = taken
+    noted = False
+    for action in actions:
+        if isinstance(action, Language):
+            language = action.code
+        noted = noted or isinstance(action, Note)
+    last = actions[-1]
+    if isinstance(last, Finish):
+        return Standing(count, language, talks, (), last, (), noted, state)
+    asks = last if isinstance(last, Lookup) else None
+    todo = tuple(a for a in actions if not isinstance(a, Note | Language | Lookup))
+    return Standing(count, language, talks, todo, None, (), noted, state, asks)  # type: ignore[arg-type]
+
+
+def _inquired(standing: Standing, inquiry: Inquiry) -> Standing:
+    """Past the inquiries that nobody has made yet."""
+    learnt: tuple[Event, ...] = ()
+    noted = standing.noted
+    while standing.asks:
+        learnt += (looked_up(inquiry, standing.asks),)
+        standing = _next(standing, learnt[-1])
+        noted = noted or standing.noted
+    return replace(standing, learnt=learnt, noted=noted) if learnt else standing
 
 
 def _as_event(started: Started) -> Event:

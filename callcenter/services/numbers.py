@@ -76,14 +76,19 @@ def _take_turn(session: Session) -> None:
 
 def take(session: Session, now: datetime) -> str:
     """One public number of the application's own block: adopted calls, walk-ins, messages."""
+    return take_some(session, 1, now)[0]
+
+
+def take_some(session: Session, count: int, now: datetime) -> list[str]:
+    """As `take`, `count` numbers at most and one at least."""
     block = _own_block(session)
     if block is None:
         _take_turn(session)  # somebody else may have reserved one meanwhile
         block = _own_block(session) or _reserve(session, APP_NODE, _APP_BLOCK, now)
-    serial = block.next
-    block.next += 1
+    first = block.next
+    block.next = min(first + count, block.last + 1)
     session.flush()
-    return make_number(serial)
+    return [make_number(serial) for serial in range(first, block.next)]
 
 
 def _own_block(session: Session) -> NumberBlock | None:

@@ -20,6 +20,7 @@ from callcenter.gateways.account import Account, CallFacts, Kept
 from callcenter.gateways.channel import TransportError
 from callcenter.services import twilio_calls
 from callcenter.services.twilio_calls import CALL_SID, LINE, RECORDING_SID
+from callcenter.services.twilio_courses import Course, Courses
 from callcenter.store.line_models import TwilioCall, TwilioRecording
 from callcenter.store.session import Store
 from ivr.conduct import Consent, Log, nobody_asks
@@ -27,7 +28,7 @@ from ivr.flow import Bridge, Clip, Event, HungUp, Record, Recorded, Started
 from ivr.nodes import Menu
 from ivr.spool import FALLBACK_TAKE, Spool
 from ivr.twilio import ENDED
-from ivr.walking import event_from, retell, walk
+from ivr.walking import event_from, plain, retell, walk
 from ivr.wav import NotAWave, inspect
 
 log = logging.getLogger("aduan24.twilio")
@@ -42,6 +43,8 @@ _LATE = timedelta(minutes=3)
 #: A call of which nothing was heard for so long is asked for.
 _FORGOTTEN = timedelta(hours=1)
 _ROUND = 20
+#: A call as its requests told it, or as a row without such.
+Told = Course | TwilioCall
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Import:
     staging: Path
     menu: Menu
     consent: Consent
+    courses: Courses
 
 
 def reconcile(
@@ -65,7 +69,7 @@ def reconcile(
     Recordings of a call that still goes on wait for the next time. Raises TransportError when
     the list cannot be had.
     """
-    learnt = sum(_learn(store, account, kept, now) for kept in account.recordings(since))
+    learnt = sum(_learn(store, account, into, kept, now) for kept in account.recordings(since))
     collect(store, account, into, now=now)
     return learnt
 
@@ -79,40 +83,65 @@ def collect(store: Store, account: Account, into: Import, *, now: datetime) -> i
     into.spool.prepare()
     fetched = sum(_fetch(store, account, into, sid, now) for sid in _due(store, now))
     spooled = sum(_spool(store, into, sid, now) for sid in _complete(store, into, now))
+    ended = [sid for sid in into.courses.call_sids() if _has_ended(store, into, sid, now)]
+    spooled += sum(_spool_course(store, into, sid, now) for sid in ended[:_ROUND])
     return fetched + spooled
 
 
-def end_forgotten(store: Store, account: Account, *, now: datetime) -> int:
+def end_forgotten(store: Store, courses: Courses, account: Account, *, now: datetime) -> int:
     """Calls whose end nobody told us of, if Twilio says that they are over; how many."""
-    with store.read() as session:
-        quiet = select(TwilioCall.call_sid).where(
-            TwilioCall.ended_at.is_(None), TwilioCall.started_at < now - _FORGOTTEN
-        )
-        sids = list(session.scalars(quiet.limit(_ROUND)))
     over = 0
-    for sid in sids:
+    for sid in _quiet(store, courses, now - _FORGOTTEN):
         facts = account.call(sid)
         if facts is None or facts.status in ENDED:
-            twilio_calls.hung_up(store, sid, facts.status if facts else "failed", now=now)
+            _end(store, courses, sid, facts.status if facts else "failed", now)
             over += 1
     return over
+
+
+def _quiet(store: Store, courses: Courses, since: datetime) -> list[str]:
+    with store.read() as session:
+        rows = select(TwilioCall.call_sid).where(
+            TwilioCall.ended_at.is_(None), TwilioCall.started_at < since
+        )
+        quiet = set(session.scalars(rows))  # from when courses were kept in rows
+    for sid in courses.call_sids():
+        course = courses.read(sid)
+        if course and not course.ended_at and course.started_at < since:
+            quiet.add(sid)
+        elif course:
+            quiet.discard(sid)
+    return sorted(quiet)[:_ROUND]
+
+
+def _end(store: Store, courses: Courses, call_sid: str, status: str, now: datetime) -> None:
+    if courses.read(call_sid):
+        twilio_calls.hung_up(courses, call_sid, status, now=now)
+        return
+    with store.write() as session:
+        row = session.get_one(TwilioCall, call_sid)
+        row.events = [*row.events, {"at": now.timestamp(), **plain(HungUp())}]
+        row.ended_at, row.cause = now, "16" if status == "completed" else status
 
 
 # ---------------------------------------------------------------- what the account knows
 
 
-def _learn(store: Store, account: Account, kept: Kept, now: datetime) -> bool:
+def _learn(store: Store, account: Account, into: Import, kept: Kept, now: datetime) -> bool:
     if not (RECORDING_SID.fullmatch(kept.sid) and CALL_SID.fullmatch(kept.call_sid)):
         return False
     with store.read() as session:
         if session.get(TwilioRecording, kept.sid):
             return False
         known = session.get(TwilioCall, kept.call_sid) is not None
+    course = into.courses.read(kept.call_sid)
+    known = known or course is not None
     facts = None if known else account.call(kept.call_sid)
     if not known and (facts is None or facts.status not in ENDED):
         return False
     with store.write() as session:
-        call = session.get(TwilioCall, kept.call_sid) or _adopt(session, kept, facts, now)
+        call = course or session.get(TwilioCall, kept.call_sid)
+        call = call or _adopt(session, kept, facts, now)
         clip = _clip_of(session, call, kept)
         twilio_calls.note_recording(session, kept.call_sid, kept.sid, clip, now)
         return True
@@ -130,7 +159,7 @@ def _adopt(session: Session, kept: Kept, facts: CallFacts | None, now: datetime)
     return call
 
 
-def _clip_of(session: Session, call: TwilioCall, kept: Kept) -> Clip:
+def _clip_of(session: Session, call: Told, kept: Kept) -> Clip:
     """What a recording is that no callback has named: the call's first clip without one."""
     if kept.of_talk:
         return Clip("talk", 1)
@@ -206,12 +235,12 @@ def staged(
 # ---------------------------------------------------------------- whole calls
 
 
-def events_of(call: TwilioCall) -> list[Event]:
+def events_of(call: Told) -> list[Event]:
     """What has happened in a call."""
     return [event for _, event in _happened(call)]
 
 
-def _happened(call: TwilioCall) -> list[tuple[float, Event]]:
+def _happened(call: Told) -> list[tuple[float, Event]]:
     return [
         (kept["at"], event_from({key: value for key, value in kept.items() if key != "at"}))
         for kept in call.events
@@ -228,7 +257,7 @@ def _complete(store: Store, into: Import, now: datetime) -> list[str]:
         return [call.call_sid for call in calls if _is_complete(session, call, into.menu, now)]
 
 
-def _is_complete(session: Session, call: TwilioCall, menu: Menu, now: datetime) -> bool:
+def _is_complete(session: Session, call: Told, menu: Menu, now: datetime) -> bool:
     rows = _recordings(session, call.call_sid)
     if any(row.fetch_at is not None for row in rows):
         return False
@@ -237,7 +266,7 @@ def _is_complete(session: Session, call: TwilioCall, menu: Menu, now: datetime) 
     return waited > _LATE or all((c.kind, c.take) in here for c in _expected(call, menu))
 
 
-def _expected(call: TwilioCall, menu: Menu) -> Iterable[Clip]:
+def _expected(call: Told, menu: Menu) -> Iterable[Clip]:
     """Clips that were recorded, as the events tell; the last one may have been cut off."""
     events = events_of(call)
     yield from (event.clip for event in events if isinstance(event, Recorded) and event.seconds)
@@ -254,25 +283,71 @@ def _recordings(session: Session, call_sid: str) -> list[TwilioRecording]:
     return list(session.scalars(rows.order_by(TwilioRecording.noted_at)))
 
 
-def _spool(store: Store, into: Import, call_sid: str, now: datetime) -> bool:
-    """Into the spool first, then forget what was said and typed: a crash between repeats it."""
+def _has_ended(store: Store, into: Import, call_sid: str, now: datetime) -> bool:
+    """As `_complete`, of a call that has its course still."""
+    course = into.courses.read(call_sid)
+    if course is None or course.ended_at is None or course.ended_at > now - _SETTLED:
+        return False
     with store.read() as session:
-        call = session.get_one(TwilioCall, call_sid)
-        rows = _recordings(session, call_sid)
+        return _is_complete(session, course, into.menu, now)
+
+
+def _spool(store: Store, into: Import, call_sid: str, now: datetime) -> bool:
+    """Into the spool first, then the row says so: a crash between repeats it."""
+    with store.read() as session:
+        call, rows = session.get_one(TwilioCall, call_sid), _recordings(session, call_sid)
+    _put(into, call, rows)
+    with store.write() as session:
+        stored = session.get_one(TwilioCall, call_sid)
+        if len(_recordings(session, call_sid)) > len(rows):
+            return False  # another one was told of meanwhile
+        stored.spooled_at = now
+        stored.events, stored.begun, stored.caller, stored.called = [], {}, "", ""
+    return True
+
+
+def _spool_course(store: Store, into: Import, call_sid: str, now: datetime) -> bool:
+    """Into the spool first, then the row, then what was said and typed is forgotten: a crash
+    between repeats it. Requests about the call wait meanwhile, and then find it over."""
+    with into.courses.turn(call_sid) as turn:
+        course = turn.course if turn else None
+        if turn is None or course is None or course.ended_at is None:
+            return False
+        with store.read() as session:
+            rows = _recordings(session, call_sid)
+        _put(into, course, rows)
+        with store.write() as session:
+            if len(_recordings(session, call_sid)) > len(rows):
+                return False  # another one was told of meanwhile
+            session.merge(_row_of(course, now))
+        turn.forget()
+    return True
+
+
+def _row_of(course: Course, now: datetime) -> TwilioCall:
+    return TwilioCall(
+        call_sid=course.call_sid,
+        call_uid=course.call_uid,
+        mode=course.mode,
+        public_number=course.public_number,
+        started_at=course.started_at,
+        ended_at=course.ended_at,
+        cause=course.cause[:40],
+        spooled_at=now,
+        **{"caller": "", "called": "", "begun": {}, "events": []},
+    )
+
+
+def _put(into: Import, call: Told, rows: list[TwilioRecording]) -> None:
     clips = [
         (row.kind, row.take, into.staging / f"{row.recording_sid}.wav")
         for row in rows
         if row.fetched_at
     ]
     into.spool.put_call(call.call_uid, list(sidecar(call, into)), clips)
-    with store.write() as session:
-        stored = session.get_one(TwilioCall, call_sid)
-        stored.spooled_at = now
-        stored.events, stored.begun, stored.caller, stored.called = [], {}, "", ""
-    return True
 
 
-def sidecar(call: TwilioCall, into: Import) -> Iterable[tuple[float, str, str]]:
+def sidecar(call: Told, into: Import) -> Iterable[tuple[float, str, str]]:
     """The lines of a call's sidecar: (epoch, key, value)."""
     began = call.started_at.timestamp()
     ended = (call.ended_at or datetime.now(UTC)).timestamp()

@@ -108,6 +108,12 @@ class Store:
                 self._one_writer.release()
 
     @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """As `read`, for a statement or two that make no objects: a connection and no more."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent snapshot for reading; never blocks a writer on SQLite."""
         with Session(self._reader) as session:

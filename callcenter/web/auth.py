@@ -126,7 +126,7 @@ def still_valid(db: Session, identity: int, version: int) -> SignedIn | None:
 
 def _touch() -> None:
     """A page that a person opened keeps the session alive; a list refreshing itself does not."""
-    if "_user_id" not in session or "HX-Request" in request.headers:
+    if "HX-Request" in request.headers:
         return
     if request.endpoint in ("static", "events.stream"):
         return
@@ -143,6 +143,6 @@ def init(app: Flask) -> None:
 
     @app.after_request
     def touch(response: Response) -> Response:
-        if current_user and current_user.is_authenticated:
+        if "_user_id" in session and current_user.is_authenticated:
             _touch()
         return response

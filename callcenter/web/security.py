@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -46,6 +47,16 @@ _MOST_BYTES = {
 csrf = CSRFProtect()
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's own; who brings no cookie costs no signer."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of a request."""
+        if not request.cookies.get(self.get_cookie_name(app)):
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def _room_for_files() -> None:
     """Only a few forms carry files; before anything reads the body."""
     if request.endpoint in _MOST_BYTES:
@@ -57,8 +68,10 @@ def _add_headers(response: Response) -> Response:
     if request.endpoint in _LISTENING:
         policy = _HEADERS["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
         response.headers["Permissions-Policy"] = policy
+    there = {name.lower() for name, _ in response.headers}
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name.lower() not in there:
+            response.headers.add(name, value)
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "private, no-store")
     if request.is_secure:
@@ -102,6 +115,7 @@ def init(app: Flask, web: Web) -> None:
     )
     if _behind_proxy(web):
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    app.session_interface = _Sessions()
     app.before_request(_room_for_files)
     csrf.init_app(app)
     app.after_request(_add_headers)

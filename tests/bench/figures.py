@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
 
+Goal = tuple[Literal["at least", "at most"], float]
+
 
 @dataclass
 class Ratio:
@@ -19,7 +21,7 @@ class Ratio:
     ours: Sequence[float]
     other: Sequence[float]
     unit: str
-    goal: tuple[Literal["at least", "at most"], float] | None = None
+    goal: Goal | None = None
     number: str = ""
 
     @property

@@ -17,8 +17,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete
 
 from callcenter.services import twilio_recordings
+from callcenter.services.number_lease import Lease
 from callcenter.services.numbers import APP_NODE
-from callcenter.store.line_models import TwilioCall
+from callcenter.services.twilio_courses import Courses
 from callcenter.store.models import Base, NumberBlock
 from callcenter.web import create_app
 from callcenter.wiring import Wiring
@@ -69,6 +70,7 @@ def _prepare(wired: Wiring, script: Script, telling: Telling) -> None:
         inquiry=lambda _caller: inquiry_of(telling),
         pin=lambda _number: started.pin,
         mode=lambda _caller: started.mode,
+        number=Lease(wired.store).take,
     )
     now = datetime.now(UTC)
     last = MAX_SERIAL if started.number is None else 999
@@ -85,11 +87,10 @@ def _note(wired: Wiring, call_sid: str, telling: Telling, folder: Path) -> None:
     assert wired.twilio_line
     menu = wired.twilio_line.menu
     into = twilio_recordings.Import(
-        spool, folder / "twilio", menu, lambda language: f"v1-{language}"
+        spool, folder / "twilio", menu, lambda language: f"v1-{language}", wired.twilio_courses
     )
-    with wired.store.read() as db:
-        call = db.get_one(TwilioCall, call_sid)
-    assert call.ended_at
+    call = Courses(wired.twilio_courses.folder).read(call_sid)  # as another process reads it
+    assert call and call.ended_at
     events = twilio_recordings.events_of(call)
     finish = walk(menu, Started(**call.begun), events, nobody_asks).finish
     assert finish

@@ -26,7 +26,8 @@ from callcenter.gateways.channel import TransportError
 from callcenter.gateways.download import Downloader, open_public, public_address
 from callcenter.gateways.twilio_recordings import TwilioRecordings
 from callcenter.importing import importing, turn
-from callcenter.services.twilio_recordings import collect, end_forgotten, reconcile
+from callcenter.services.twilio_courses import Courses, Turn
+from callcenter.services.twilio_recordings import Told, collect, end_forgotten, reconcile
 from callcenter.store.line_models import TwilioCall, TwilioRecording
 from callcenter.store.models import Base
 from callcenter.web import create_app
@@ -76,7 +77,10 @@ def caller(wired: Wiring, client: FlaskClient) -> TwilioCaller:
     return TwilioCaller(wired, client, sid("CA"))
 
 
-def stored(wired: Wiring, call_sid: str) -> TwilioCall:
+def stored(wired: Wiring, call_sid: str) -> Told:
+    """What is known about a call: its course while it lasts, its row afterwards."""
+    if course := Courses(wired.twilio_courses.folder).read(call_sid):
+        return course
     with wired.store.read() as db:
         return db.get_one(TwilioCall, call_sid)
 
@@ -291,6 +295,7 @@ def test_words_about_a_stranger_change_nothing(wired: Wiring, caller: TwilioCall
     caller.ends()
     with wired.store.read() as db:
         assert db.scalar(select(func.count()).select_from(TwilioCall)) == 0
+    assert wired.twilio_courses.call_sids() == []
 
 
 def test_a_number_is_asked_of_a_caller_who_hides_theirs(wired: Wiring, client: FlaskClient) -> None:
@@ -355,6 +360,26 @@ def test_what_was_said_and_typed_is_forgotten_once_it_is_in_the_spool(
     assert (call.events, call.begun, call.caller) == ([], {}, "")
     assert caller.follow(document.action, Digits="1").last.tag == "Hangup"
     assert caller.rings().last.tag == "Hangup"
+
+
+def test_a_death_before_the_course_is_forgotten_leaves_one_call(
+    wired: Wiring, caller: TwilioCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller.rings()
+    caller.ends()
+    later, parts = datetime.now(UTC) + LATER, (wired.store, wired.twilio_account)
+
+    def dies(_turn: Turn) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as death:
+        death.setattr(Turn, "forget", dies)
+        with pytest.raises(KeyboardInterrupt):
+            collect(*parts, wired.twilio_import, now=later)
+    assert collect(*parts, wired.twilio_import, now=later) == 1
+    assert wired.twilio_courses.call_sids() == []
+    assert len(wired.spool.ready()) == 1
+    assert collect(*parts, wired.twilio_import, now=later) == 0
 
 
 def test_a_call_waits_for_its_recordings_and_not_forever(
@@ -463,9 +488,9 @@ def test_the_end_of_a_forgotten_call_is_asked_for(
 ) -> None:
     caller.rings()
     account.know(caller.call_sid)
-    now = datetime.now(UTC)
-    assert end_forgotten(wired.store, wired.twilio_account, now=now) == 0
-    assert end_forgotten(wired.store, wired.twilio_account, now=now + timedelta(hours=2)) == 1
+    now, parts = datetime.now(UTC), (wired.store, wired.twilio_courses, wired.twilio_account)
+    assert end_forgotten(*parts, now=now) == 0
+    assert end_forgotten(*parts, now=now + timedelta(hours=2)) == 1
     assert stored(wired, caller.call_sid).ended_at
 
 
