@@ -409,6 +409,7 @@ def rules_of(config: Config) -> Rules:
         waiting=WaitingRules(config.waiting.longest, config.waiting.prolonged_at_most),
         phone=config.programme.phone,
         tells_citizens=config.notices.receipts,
+        claim_lasts=config.desk.claim_lasts,
     )
 
 

@@ -271,6 +271,36 @@ class Web(Section):
     )
 
 
+class TemplateAnswer(Section):
+    """Words that an operator puts into an order with one choice."""
+
+    name: Name
+    text: Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Desk(Section):
+    """The operators' desk.
+
+    `claim_lasts`: a complaint comes free when who opened it gave no sign of work for so long.
+    `emergency_words` are marked in what is typed; `answers` are ready orders to agencies.
+    """
+
+    claim_lasts: Duration = timedelta(minutes=10)
+    emergency_words: tuple[Annotated[str, Field(min_length=3, max_length=40)], ...] = (
+        *("kebakaran", "terbakar", "api", "asap", "meledak", "ledakan", "banjir", "longsor"),
+        *("gempa", "hanyut", "tenggelam", "kecelakaan", "tabrakan", "tertimpa", "tumbang"),
+        *("pingsan", "sesak", "pendarahan", "melahirkan", "ambulans", "meninggal", "tewas"),
+        *("kesetrum", "tersengat", "perkelahian", "kerusuhan", "dibacok", "darurat", "tolong"),
+    )
+    answers: tuple[TemplateAnswer, ...] = (
+        TemplateAnswer(name="Periksa lokasi", text="Periksa lokasi dan laporkan hasilnya."),
+        TemplateAnswer(
+            name="Hubungi pelapor", text="Hubungi pelapor lebih dulu untuk memastikan lokasi."
+        ),
+        TemplateAnswer(name="Tangani segera", text="Tangani segera; ada bahaya bagi warga."),
+    )
+
+
 class Queue(Section):
     """Redis: `url` for one of your own, else an embedded Valkey on `port`."""
 
@@ -469,6 +499,7 @@ class Config(Section):
     storage: Storage = Storage()
     line: Line = Line()
     web: Web = Web()
+    desk: Desk = Desk()
     queue: Queue = Queue()
     window: Window = Window()
     waiting: Waiting = Waiting()

@@ -8,11 +8,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Urgency
-from callcenter.services import audit, history, phones
-from callcenter.services.errors import Conflict, NotFound, Refused
+from callcenter.services import audit, claims, drafts, history, phones
+from callcenter.services.errors import Conflict, Refused
+from callcenter.services.holding import find, hold
 from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint
 from callcenter.store.places import village
+
+__all__ = ["DeskForm", "clean", "confirm_rejection", "find", "hold", "propose_rejection", "save"]
 
 _WORKABLE = frozenset(
     {ComplaintState.RECEIVED, ComplaintState.TRANSCRIBED, ComplaintState.CATEGORISED}
@@ -32,26 +35,6 @@ class DeskForm:
     reporter_phone: str = ""
 
 
-def find(session: Session, complaint_id: int) -> Complaint:
-    """The complaint; NotFound when there is none."""
-    complaint = session.get(Complaint, complaint_id)
-    if complaint is None:
-        raise NotFound("Aduan ini tidak ada.")
-    return complaint
-
-
-def hold(session: Session, complaint_id: int) -> Complaint:
-    """The complaint, locked until the end of the transaction; NotFound when there is none.
-
-    Whoever changes a complaint or one of its tickets holds the complaint first. Rows that only
-    refer to it (history, notices) may still be written meanwhile, so nobody waits in a circle.
-    """
-    complaint = session.get(Complaint, complaint_id, with_for_update={"key_share": True})
-    if complaint is None:
-        raise NotFound("Aduan ini tidak ada.")
-    return complaint
-
-
 def save(
     session: Session,
     complaint_id: int,
@@ -61,15 +44,23 @@ def save(
     now: datetime,
     rules: Rules,
     version: int | None = None,
+    draft: int | None = None,
+    tab: str = "",
 ) -> Complaint:
     """Keep what was typed and let the state follow: transcribed, then categorised.
 
-    Conflict when `version` is no longer the stored one: nothing is overwritten.
+    Conflict when `version` is no longer the stored one, when somebody typed after `draft` (the
+    version of `services.drafts`), or while somebody else has it on the desk: nothing is
+    overwritten.
     """
     complaint = hold(session, complaint_id)
+    claims.check(session, complaint_id, actor=actor, now=now, lasts=rules.claim_lasts)
     if version is not None and complaint.version != version:
         raise Conflict("Aduan ini baru saja diubah orang lain. Muat ulang, lalu simpan lagi.")
     _apply(complaint, form, rules)
+    if draft is not None:
+        hand = drafts.Hand(actor, tab, now)
+        drafts.settle(session, complaint_id, version=draft, hand=hand)
     if complaint.state in _WORKABLE:
         if complaint.transcript:
             _step(session, complaint, "transcribe", ComplaintState.RECEIVED, actor=actor, now=now)
@@ -154,4 +145,5 @@ def confirm_rejection(
     why = complaint.reject_reason
     history.advance_complaint(session, complaint, "reject", actor=actor, now=now, why=why)
     complaint.returned_at = None
+    claims.done(session, complaint_id, now=now)
     return complaint

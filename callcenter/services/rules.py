@@ -41,6 +41,7 @@ class Rules:
     tells_citizens: bool
     replies: bool = False  # officers may answer by message
     time_scale: float = 1.0
+    claim_lasts: timedelta = timedelta(minutes=10)  # without a sign of the operator
     rosters: Mapping[str, Plan] = field(default_factory=dict)
     own_ladders: Mapping[tuple[str, Urgency], tuple[Step, ...]] = field(default_factory=dict)
 

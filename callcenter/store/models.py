@@ -503,6 +503,7 @@ class Heartbeat(Base):
 
 # Whoever sees these tables sees the line's too: migrations compare all of them.
 from callcenter.store import (  # noqa: E402 (they need the classes above)
+    desk_models,  # noqa: F401
     exchange_models,  # noqa: F401
     inbound_models,  # noqa: F401
     line_models,  # noqa: F401

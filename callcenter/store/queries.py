@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joinedload, selectinload
@@ -12,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, contains_eager, joine
 from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
+from callcenter.store.desk_models import DeskClaim
 from callcenter.store.line_models import (
     Alarm,
     CallBack,
@@ -56,7 +58,8 @@ _AFTER_ANSWER = (
 _DONE_TICKETS = (TicketState.REPORTED, TicketState.CLOSED, TicketState.RETURNED)
 
 
-def _inbox_filter(tab: str) -> ColumnElement[bool]:
+def inbox_filter(tab: str) -> ColumnElement[bool]:
+    """Which complaints a tab of the inbox lists."""
     proposed = Complaint.reject_proposed_by.is_not(None)
     if tab == "proposed":
         return and_(Complaint.state.in_(_UNWORKED), proposed)
@@ -74,18 +77,23 @@ def _inbox_filter(tab: str) -> ColumnElement[bool]:
 INBOX_TABS = ("new", "proposed", "running", "ask")
 
 
-def inbox(session: Session, tab: str) -> Sequence[Complaint]:
-    """Complaints of a tab: emergencies, then what agencies sent back, then the oldest first."""
+def inbox_order() -> tuple[ColumnElement[Any], ...]:
+    """Emergencies, then what agencies sent back, then the oldest first."""
     emergency_first = (Complaint.urgency == Urgency.EMERGENCY).desc()
     returned_first = Complaint.returned_at.is_not(None).desc()
+    return (emergency_first, returned_first, Complaint.received_at.asc(), Complaint.id.asc())
+
+
+def inbox(session: Session, tab: str) -> Sequence[Complaint]:
+    """Complaints of a tab, in the inbox's order."""
     return session.scalars(
         select(Complaint)
-        .where(_inbox_filter(tab))
+        .where(inbox_filter(tab))
         .options(
             joinedload(Complaint.call).selectinload(Call.recordings),
             selectinload(Complaint.tickets),
         )
-        .order_by(emergency_first, returned_first, Complaint.received_at, Complaint.id)
+        .order_by(*inbox_order())
         .limit(PAGE)
     ).all()
 
@@ -93,13 +101,14 @@ def inbox(session: Session, tab: str) -> Sequence[Complaint]:
 def inbox_counts(session: Session) -> dict[str, int]:
     """How many wait in each tab, counted up to a cap: a badge needs no exact million."""
     counts = {
-        tab: _capped(session, select(Complaint.id).where(_inbox_filter(tab))) for tab in INBOX_TABS
+        tab: capped(session, select(Complaint.id).where(inbox_filter(tab))) for tab in INBOX_TABS
     }
-    counts["silent"] = _capped(session, select(Call.id).where(Call.silent))
+    counts["silent"] = capped(session, select(Call.id).where(Call.silent))
     return counts
 
 
-def _capped(session: Session, rows: Select[int]) -> int:
+def capped(session: Session, rows: Select[int]) -> int:
+    """How many rows, counted up to a cap."""
     some = rows.limit(_COUNT_CAP).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
 
@@ -165,7 +174,7 @@ def ticket_counts(session: Session, agency_key: str | None = None) -> dict[str, 
         rows = select(Ticket.id).where(Ticket.state.in_(states))
         if agency_key is not None:
             rows = rows.where(Ticket.agency_key == agency_key)
-        counts[tab] = _capped(session, rows)
+        counts[tab] = capped(session, rows)
     return counts
 
 
@@ -174,7 +183,7 @@ def waiting_count(session: Session, agency_key: str | None = None) -> int:
     rows = select(Ticket.id).where(Ticket.state == TicketState.WAITING)
     if agency_key is not None:
         rows = rows.where(Ticket.agency_key == agency_key)
-    return _capped(session, rows)
+    return capped(session, rows)
 
 
 def late_unanswered(session: Session, now: datetime, agency_key: str | None = None) -> int:
@@ -182,7 +191,7 @@ def late_unanswered(session: Session, now: datetime, agency_key: str | None = No
     rows = select(Ticket.id).where(Ticket.state.in_(_OPEN_TICKETS), Ticket.due_at <= now)
     if agency_key is not None:
         rows = rows.where(Ticket.agency_key == agency_key)
-    return _capped(session, rows)
+    return capped(session, rows)
 
 
 def ticket(session: Session, ticket_id: int, agency_key: str | None = None) -> Ticket | None:
@@ -365,8 +374,8 @@ def call_back(session: Session, call_back_id: int) -> CallBack | None:
 def call_back_counts(session: Session) -> dict[str, int]:
     """How many are open, and how many were given up, counted up to a cap."""
     return {
-        "open": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_not(None))),
-        "done": _capped(session, select(CallBack.id).where(CallBack.open_caller.is_(None))),
+        "open": capped(session, select(CallBack.id).where(CallBack.open_caller.is_not(None))),
+        "done": capped(session, select(CallBack.id).where(CallBack.open_caller.is_(None))),
     }
 
 
@@ -393,6 +402,7 @@ class Pulse:
     sending: str
     call_backs: tuple[int, int]
     alarms: tuple[int, ...]
+    desks: tuple[int, int]
 
 
 def pulse(session: Session) -> Pulse:
@@ -406,8 +416,14 @@ def pulse(session: Session) -> Pulse:
         escalations=_newest(session, Escalation.id),
         sending=",".join(session.scalars(states)),
         call_backs=(_newest(session, CallBackRequest.id), _newest(session, CallBackTry.id)),
+        desks=(_newest(session, DeskClaim.id), _held(session)),
         alarms=tuple(session.scalars(select(Alarm.id).where(Alarm.open_kind.is_not(None)))),
     )
+
+
+def _held(session: Session) -> int:
+    rows = select(func.count()).select_from(DeskClaim).where(DeskClaim.open_id.is_not(None))
+    return session.scalar(rows) or 0
 
 
 def _newest(session: Session, column: InstrumentedAttribute[int]) -> int:

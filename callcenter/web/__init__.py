@@ -35,6 +35,7 @@ from callcenter.web import (
     tickets,
     twilio,
     twilio_messages,
+    typing,
     waiting,
 )
 from callcenter.wiring import Wiring
@@ -43,6 +44,7 @@ _ROOMS = (
     auth,
     inbox,
     desk,
+    typing,
     tickets,
     waiting,
     roster,

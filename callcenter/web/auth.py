@@ -125,8 +125,9 @@ def still_valid(db: Session, identity: int, version: int) -> SignedIn | None:
 
 
 def _touch() -> None:
-    """A page that a person opened keeps the session alive; a list refreshing itself does not."""
-    if "HX-Request" in request.headers:
+    """A page that a person opened, or typing, keeps the session alive; a list refreshing itself
+    does not."""
+    if "HX-Request" in request.headers and request.endpoint != "typing.draft":
         return
     if request.endpoint in ("static", "events.stream"):
         return

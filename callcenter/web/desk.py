@@ -10,20 +10,18 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from callcenter.domain.complaint import TRANSITIONS as MOVES
-from callcenter.domain.complaint import Outcome, all_answered
-from callcenter.domain.routing import Category, suggest_agency
-from callcenter.domain.ticket import TicketState
-from callcenter.services import closing, dispatch, sequence, tickets
+from callcenter.domain.complaint import Outcome
+from callcenter.services import claims, closing, dispatch, drafts, sequence, tickets
 from callcenter.services import desk as service
 from callcenter.services.desk import DeskForm
 from callcenter.services.errors import Conflict, Refused
+from callcenter.store import desk_queries
 from callcenter.store.models import Complaint
+from callcenter.web import desk_page
 from callcenter.web.access import needs
 from callcenter.web.context import me, now, reading, stop_reading, wiring, writing
 from callcenter.web.inbox import seen
-from callcenter.web.recordings import reasons_of
-from callcenter.web.screen import villages_by_district
+from callcenter.web.typing import hand
 
 door = Blueprint("desk", __name__)
 
@@ -33,11 +31,18 @@ Answer = str | Response | tuple[str, int]
 @door.get("/complaints/<int:complaint_id>")
 @needs("work_desk")
 def complaint(complaint_id: int) -> str:
-    """The desk; the list refresh asks for the side column alone and leaves the typing alone."""
-    found = service.find(reading(), complaint_id)
+    """The desk; the list refresh asks for the side column alone and leaves the typing alone.
+
+    Opening it takes the complaint, unless somebody else has it.
+    """
     if "HX-Request" in request.headers:
-        return render_template("desk_side.html", **_side(found))
-    page = _page(found)
+        return render_template(
+            "desk_side.html", **desk_page.side(service.find(reading(), complaint_id))
+        )
+    with writing() as db:
+        lasts = wiring().rules.claim_lasts
+        claims.take(db, complaint_id, actor=me().username, now=now(), lasts=lasts)
+    page = desk_page.page(service.find(reading(), complaint_id))
     seen(f"complaint:{complaint_id}", "complaint_seen")
     return page
 
@@ -52,7 +57,7 @@ def save(complaint_id: int) -> Answer:
     form = _typed()
     try:
         with writing() as db:
-            saved = service.save(
+            service.save(
                 db,
                 complaint_id,
                 form,
@@ -60,9 +65,11 @@ def save(complaint_id: int) -> Answer:
                 now=now(),
                 rules=wiring().rules,
                 version=request.form.get("version", type=int),
+                draft=request.form.get("draft", type=int),
+                tab=hand().tab,
             )
-            version = saved.version
-        if request.form.get("do") == "dispatch":
+        do = request.form.get("do")
+        if do in ("dispatch", "next"):
             _dispatch(complaint_id, form)
             flash(_("Tersimpan dan diteruskan."), "ok")
         else:
@@ -70,8 +77,21 @@ def save(complaint_id: int) -> Answer:
     except Refused as error:
         return _again(complaint_id, form, {error.field: _(error.message)}, 400)
     except Conflict as error:
+        with writing() as db:
+            drafts.lose(db, complaint_id, request.form, hand())
         return _again(complaint_id, form, {"version": _(error.message)}, 409)
-    return redirect(url_for("desk.complaint", complaint_id=complaint_id, saved=version))
+    if do == "next":
+        return _next()
+    return redirect(url_for("desk.complaint", complaint_id=complaint_id))
+
+
+def _next() -> Response:
+    """The next one that nobody has; the inbox when none waits."""
+    since = now() - wiring().rules.claim_lasts
+    following = desk_queries.next_on_desk(reading(), me().username, since)
+    if following is None:
+        return redirect(url_for("inbox.home"))
+    return redirect(url_for("desk.complaint", complaint_id=following))
 
 
 def _dispatch(complaint_id: int, form: DeskForm) -> None:
@@ -95,6 +115,8 @@ def _dispatch(complaint_id: int, form: DeskForm) -> None:
             )
         return
     with writing() as db:
+        lasts = wiring().rules.claim_lasts
+        claims.check(db, complaint_id, actor=me().username, now=now(), lasts=lasts)
         dispatch.dispatch(
             db,
             complaint_id,
@@ -104,6 +126,7 @@ def _dispatch(complaint_id: int, form: DeskForm) -> None:
             now=now(),
             rules=wiring().rules,
         )
+        claims.done(db, complaint_id, now=now())
 
 
 @door.post("/complaints/<int:complaint_id>/returned")
@@ -145,7 +168,7 @@ def propose_rejection(complaint_id: int) -> Answer:
                 db, complaint_id, reason=reason, actor=me().username, now=now()
             )
     except Refused as error:
-        form = _stored(service.find(reading(), complaint_id))
+        form = desk_page.stored(service.find(reading(), complaint_id))
         return _again(complaint_id, form, {"reason": _(error.message)}, 400)
     return _done(complaint_id, _("Diusulkan. Orang kedua harus menyetujui."))
 
@@ -209,90 +232,21 @@ def _typed() -> DeskForm:
     return DeskForm(**{name: request.form.get(name, "") for name in names})
 
 
-def _stored(found: Complaint) -> DeskForm:
-    return DeskForm(
-        transcript=found.transcript,
-        category_key=found.category_key or "",
-        village_code=found.village_code or "",
-        place_note=found.place_note,
-        urgency=found.urgency.value,
-        reporter_name=found.reporter_name,
-        reporter_phone=found.reporter_phone or "",
-    )
-
-
 def _again(
     complaint_id: int, form: DeskForm, errors: dict[str, str], status: int
 ) -> tuple[str, int]:
     """The desk with everything that was typed, and the remedy at the field."""
     stop_reading()
     found = service.find(reading(), complaint_id)
-    page = _page(found, form, errors, theirs=_differing(found, form) if status == 409 else "")
+    page = desk_page.page(
+        found, form, errors, theirs=_differing(found, form) if status == 409 else ""
+    )
     return page, status
 
 
 def _differing(found: Complaint, form: DeskForm) -> str:
     """What the other person saved, where it is not what was typed here."""
     ours = asdict(form)
-    theirs = asdict(_stored(found))
+    draft = drafts.own(reading(), found.id)
+    theirs = asdict(desk_page.typed_before(found, draft))
     return "\n".join(value for name, value in theirs.items() if value and value != ours[name])
-
-
-def _page(
-    found: Complaint,
-    form: DeskForm | None = None,
-    errors: dict[str, str] | None = None,
-    theirs: str = "",
-) -> str:
-    form = form or _stored(found)
-    rules, config = wiring().rules, wiring().config
-    sent = any(t.state is not TicketState.RETURNED for t in found.tickets)
-    usual = suggest_agency(rules.categories, form.category_key)
-    category = rules.category(form.category_key)
-    return render_template(
-        "desk.html",
-        form=form,
-        errors=errors or {},
-        theirs=theirs,
-        categories=rules.categories,
-        agencies=config.agencies,
-        places=villages_by_district(),
-        agency_key=request.form.get("agency_key") or ("" if sent else usual) or "",
-        sent=sent,
-        order=request.form.get("order", ""),
-        reject_reason=request.form.get("reason", ""),
-        reason=_why(category) if category else "",
-        why=_why,
-        can_dispatch=found.state not in _ENDED,
-        can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
-        when=request.form.get("when", "now"),
-        reasons=reasons_of(found.id),
-        reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
-        **_side(found),
-    )
-
-
-def _side(found: Complaint) -> dict[str, object]:
-    """What the side column shows; it refreshes itself alone."""
-    plans = sequence.open_plans(reading(), found.id)
-    return {"c": found, "plans": plans, "can_word": _can_word(found)}
-
-
-_ENDED = frozenset({"closed", "merged", "not_actionable"})
-
-
-def _why(category: Category) -> str:
-    agency = wiring().config.agency(category.agency)
-    name = agency.name if agency else category.agency
-    return str(
-        _(
-            "Disarankan: %(category)s biasanya dijawab %(agency)s.",
-            category=category.name,
-            agency=name,
-        )
-    )
-
-
-def _can_word(found: Complaint) -> bool:
-    """Whether the citizen's word can be written down; after the closing a no still counts."""
-    return found.state in MOVES["reopen"] and all_answered([t.state for t in found.tickets])

@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response
 
 from callcenter.domain.complaint import ComplaintState
 from callcenter.services import audit, call_counts
-from callcenter.store import queries
+from callcenter.store import desk_queries, queries
 from callcenter.web.access import SIGNED_IN, needs
-from callcenter.web.context import address, me, now, reading, writing
+from callcenter.web.context import address, me, now, reading, wiring, writing
 
 door = Blueprint("inbox", __name__)
 
@@ -37,8 +37,15 @@ def home() -> str | Response:
     silent = queries.calls(db, silent=True, before=before()) if tab == "silent" else []
     rows = [] if tab == "silent" else queries.inbox(db, tab)
     counts = queries.inbox_counts(db)
+    since = now() - wiring().rules.claim_lasts
     return fragment(
-        "inbox.html", "inbox_list.html", tab=tab, rows=rows, silent=silent, counts=counts
+        "inbox.html",
+        "inbox_list.html",
+        tab=tab,
+        rows=rows,
+        silent=silent,
+        counts=counts,
+        owners=desk_queries.owners(db, [row.id for row in rows], since),
     )
 
 

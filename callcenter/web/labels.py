@@ -79,6 +79,7 @@ VERBS: dict[str, LazyString] = {
     "propose_reject": _l("Diusulkan tidak ditindaklanjuti"),
     "reject": _l("Tidak ditindaklanjuti"),
     "chase": _l("Petugas ditagih"),
+    "take_over": _l("Diambil alih operator lain"),
     "escalate": _l("Eskalasi"),
     "step": _l("Eskalasi"),
     "missed": _l("Jangka waktu terlewati"),

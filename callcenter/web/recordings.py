@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, jsonify, request
 
-from callcenter.services import audit
+from callcenter.services import audit, peaks
 from callcenter.store import queries
 from callcenter.store.models import Attachment, Recording
 from callcenter.web import files
@@ -33,6 +33,24 @@ def play(recording_id: int) -> Response:
 def reasons_of(complaint_id: int) -> Sequence[Recording]:
     """What the citizen said when the line asked; nothing for who does not listen to citizens."""
     return queries.spoken_reasons(reading(), complaint_id) if me().may("hear_recordings") else ()
+
+
+@door.get("/recordings/<int:recording_id>/peaks")
+@needs("hear_recordings")
+def shape(recording_id: int) -> Response:
+    """The shape of a recording: a list of 300 numbers, 0 to 255; never changes."""
+    found = queries.recording(reading(), recording_id)
+    if found is None:
+        abort(404)
+    folder = wiring().config.storage.state / "peaks"
+    bars = peaks.kept(folder, found.sha256)
+    if bars is None:
+        file, _size = files.open_inside(wiring().config.storage.recordings, found.path)
+        with file:
+            bars = peaks.measure(folder, found.sha256, file)
+    response = jsonify(list(bars))
+    response.headers["Cache-Control"] = "private, max-age=86400"
+    return response
 
 
 def play_as(found: Recording, actor: str) -> Response:

@@ -52,6 +52,11 @@ def wita(moment: datetime | None, style: str = "full") -> str:
     return str(format_datetime(local, "d MMM y, HH.mm", rebase=False)) + " WITA"
 
 
+def wita_clock(moment: datetime) -> str:
+    """`10.20.31` in the programme's zone."""
+    return f"{_local(moment):%H.%M.%S}"
+
+
 def whole_day(day: date) -> str:
     """A day of the programme's zone: `10 Maret 2026`."""
     return str(format_date(day, "d MMMM y"))
@@ -248,6 +253,7 @@ def init(app: Flask) -> None:
     app.jinja_env.filters.update(
         wita=wita,
         whole_day=whole_day,
+        wita_clock=wita_clock,
         decimal=format_decimal,
         iso=iso,
         duration=duration,

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from callcenter.wiring import Wiring
-from tests.web.conftest import Filer, Live, Sent, axe, eventually, shot
+from tests.web.conftest import Filer, Live, Sent, axe, shot
 from tests.web.test_calls_count import counted
 from tests.web.test_officer import PIN, Link, picture
 
@@ -107,20 +107,6 @@ def test_a_change_elsewhere_takes_nothing_from_who_is_typing(
     expect(page.locator("#transcript")).to_be_focused()
 
 
-def test_a_draft_survives_a_reload_until_it_is_saved(page_as: Tab, file_call: Filer) -> None:
-    complaint_id = file_call(1)
-    page = page_as("operator")
-    page.goto(f"/complaints/{complaint_id}")
-    page.fill("#transcript", "Belum disimpan")
-    page.reload()
-    expect(page.locator("#transcript")).to_have_value("Belum disimpan")
-    expect(page.locator("#draft")).to_be_visible()
-    page.get_by_role("button", name="Simpan", exact=True).click()
-    expect(page.get_by_text("Tersimpan.", exact=True)).to_be_visible()
-    page.reload()
-    expect(page.locator("#draft")).to_be_hidden()
-
-
 def test_the_category_proposes_agency_and_urgency(page_as: Tab, file_call: Filer) -> None:
     page = page_as("operator")
     page.goto(f"/complaints/{file_call(1)}")
@@ -139,19 +125,6 @@ def test_the_countdown_ticks_and_a_late_ticket_is_red(page_as: Tab, busy: Sent) 
     assert before is not None
     assert before.startswith("−01:00:")
     expect(late).not_to_have_text(before, timeout=3000)
-
-
-def test_the_recording_plays_and_seeks(page_as: Tab, file_call: Filer) -> None:
-    page = page_as("operator")
-    page.goto(f"/complaints/{file_call(1)}")
-    page.locator("#transcript").focus()
-    page.keyboard.press("Alt+p")
-    eventually(page, "document.querySelector('audio').currentTime > 0.1")
-    length = page.evaluate("document.querySelector('audio').duration")
-    assert length == pytest.approx(2.0, abs=0.05)
-    page.evaluate("document.querySelector('audio').currentTime = 1.5")
-    eventually(page, "document.querySelector('audio').currentTime >= 1.5")
-    page.keyboard.press("Alt+j")
 
 
 def test_the_keyboard_alone_reaches_the_desk(page_as: Tab, file_call: Filer) -> None:

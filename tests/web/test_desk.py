@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,8 @@ from callcenter.store.models import Complaint, Notice
 from callcenter.web.screen import villages_by_district
 from callcenter.wiring import Wiring
 from tests.web.conftest import TYPED, Filer, Sent, post
+
+Answer = tuple[int, Any]
 
 
 @pytest.fixture
@@ -91,6 +94,95 @@ def test_two_operators_do_not_overwrite_each_other(
     assert "Tulisan kedua." in answer.text  # what was typed here
     assert str(TYPED["transcript"]) in answer.text  # and what is stored by now
     assert _stored(wired, complaint_id).transcript == TYPED["transcript"]
+
+
+def _draft(client: FlaskClient, complaint_id: int, text: str, version: int, **more: str) -> Answer:
+    url = f"/complaints/{complaint_id}"
+    fields = {"transcript": text, "draft": version, "tab": "a1", **more}
+    answer = post(client, f"{url}/draft", page="/", **fields)
+    return answer.status_code, answer.get_json()
+
+
+def test_what_is_typed_is_there_after_a_crash_and_gone_after_saving(
+    operator: FlaskClient, wired: Wiring, file_call: Filer
+) -> None:
+    complaint_id = file_call()
+    status, told = _draft(operator, complaint_id, "Pohon tum", 0, order="Potong", agency_key="dlh")
+    assert (status, told["version"]) == (200, 1)
+    page = operator.get(f"/complaints/{complaint_id}").text
+    assert ">Pohon tum</textarea>" in page
+    assert ">Potong</textarea>" in page
+    assert '<option value="dlh" selected>' in page
+    assert _stored(wired, complaint_id).transcript == ""
+    _save(operator, complaint_id, draft=1, transcript="Pohon tumbang", tab="a1")
+    page = operator.get(f"/complaints/{complaint_id}").text
+    assert ">Pohon tumbang</textarea>" in page
+    assert "Ketikan lain yang disimpan" not in page
+
+
+def test_a_second_tab_is_told_and_its_text_is_shown(
+    operator: FlaskClient, file_call: Filer
+) -> None:
+    complaint_id = file_call()
+    _draft(operator, complaint_id, "Tab pertama", 0)
+    status, told = _draft(operator, complaint_id, "Tab kedua", 0, tab="b2")
+    assert (status, told["mine"], told["tab"]) == (409, True, "a1")
+    page = operator.get(f"/complaints/{complaint_id}").text
+    assert ">Tab pertama</textarea>" in page
+    assert "Tab kedua" in page.split("Ketikan lain yang disimpan")[1]
+    refused = _save(operator, complaint_id, draft=0, tab="b2", transcript="Tab kedua, lagi")
+    assert refused.status_code == 409
+    assert "Tab kedua, lagi" in refused.text
+    assert "Tab pertama" in refused.text  # so that it can be compared
+
+
+def test_opening_takes_it_and_the_other_operator_can_only_read(
+    operator: FlaskClient, as_user: Callable[[str], FlaskClient], wired: Wiring, file_call: Filer
+) -> None:
+    complaint_id = file_call()
+    url = f"/complaints/{complaint_id}"
+    operator.get(url)
+    second = as_user("operator2")
+    assert "di meja operator" in second.get("/").text
+    assert "di meja Anda" in operator.get("/").text
+    assert "Sedang dikerjakan operator" in second.get(url).text
+    assert _save(second, complaint_id).status_code == 409
+    assert _stored(wired, complaint_id).transcript == ""
+    assert post(second, f"{url}/claim", page="/").status_code == 409
+    post(second, f"{url}/take-over", page="/")
+    assert _save(second, complaint_id).status_code == 302
+    assert "Diambil alih" in second.get(url).text
+    status, told = _draft(operator, complaint_id, "Masih saya", 0)
+    assert (status, told["by"]) == (409, "operator2")
+
+
+def test_dispatching_opens_the_next_that_nobody_has(
+    operator: FlaskClient, as_user: Callable[[str], FlaskClient], file_call: Filer
+) -> None:
+    first, taken, free = file_call(1), file_call(2), file_call(3)
+    as_user("operator2").get(f"/complaints/{taken}")
+    answer = _save(operator, first, do="next", agency_key="pupr")
+    assert answer.location == f"/complaints/{free}"
+    answer = _save(operator, free, do="next", agency_key="pupr")
+    assert answer.location == "/"
+
+
+def test_a_complaint_that_was_let_go_is_free(
+    operator: FlaskClient, as_user: Callable[[str], FlaskClient], file_call: Filer
+) -> None:
+    url = f"/complaints/{file_call()}"
+    operator.get(url)
+    assert post(operator, f"{url}/let-go", page="/").location == "/"
+    assert "Sedang dikerjakan" not in as_user("operator2").get(url).text
+
+
+def test_the_desk_shows_who_called_before(operator: FlaskClient, file_call: Filer) -> None:
+    first = file_call(1)
+    second = file_call(2)
+    _save(operator, second, reporter_phone="081234567801")
+    page = operator.get(f"/complaints/{second}").text
+    assert f'href="/complaints/{first}"' in page.split("Aduan lain dari nomor ini")[1]
+    assert "Belum ada aduan lain" in operator.get(f"/complaints/{file_call(3)}").text
 
 
 def test_save_and_dispatch_is_one_button(

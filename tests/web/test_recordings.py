@@ -36,6 +36,22 @@ def whole(operator: FlaskClient, url: str) -> bytes:
     return operator.get(url).data
 
 
+def test_the_shape_is_measured_once_and_kept(
+    operator: FlaskClient, wired: Wiring, url: str, audits: Audits
+) -> None:
+    address = url.replace(".wav", "/peaks")
+    bars = operator.get(address).get_json()
+    assert len(bars) == 300
+    assert max(bars) == 255
+    (kept,) = [p for p in (wired.config.storage.state / "peaks").rglob("*") if p.is_file()]
+    assert kept.read_bytes() == bytes(bars)
+    kept.write_bytes(bytes(300))
+    assert set(operator.get(address).get_json()) == {0}  # what was kept is what is sent
+    kept.write_bytes(b"cut short")
+    assert operator.get(address).get_json() == bars
+    assert audits("recording_played") == 0  # nobody has heard anything
+
+
 def test_the_whole_file(operator: FlaskClient, url: str) -> None:
     answer = operator.get(url)
     assert answer.status_code == 200

@@ -77,69 +77,6 @@
     select.addEventListener("change", function () { select.form.requestSubmit(); });
   });
 
-  /* desk: a draft survives a closed lid; the category proposes agency and urgency */
-  var desk = document.querySelector("form[data-draft]");
-  if (desk) { keepDraft(desk); proposeAgency(desk); listenByKey(); }
-
-  function fields(form) {
-    return Array.prototype.filter.call(form.elements, function (field) {
-      return field.name && field.type !== "hidden" && field.type !== "submit";
-    });
-  }
-  function keepDraft(form) {
-    var key = "draft:" + form.dataset.draft;
-    var notice = document.getElementById("draft");
-    var kept = JSON.parse(sessionStorage.getItem(key) || "null");
-    var changed = false;
-    if (body.dataset.saved) { sessionStorage.removeItem(key); kept = null; }
-    if (kept) {
-      fields(form).forEach(function (field) {
-        if (field.type === "radio") {
-          var on = kept[field.name] === field.value;
-          changed = changed || (on && !field.checked);
-          field.checked = on;
-        } else if (field.name in kept && kept[field.name] !== field.value) {
-          field.value = kept[field.name];
-          changed = true;
-        }
-      });
-      if (notice && changed) { notice.hidden = false; }
-    }
-    form.addEventListener("input", function () {
-      var values = {};
-      fields(form).forEach(function (field) {
-        if (field.type !== "radio" || field.checked) { values[field.name] = field.value; }
-      });
-      sessionStorage.setItem(key, JSON.stringify(values));
-    });
-  }
-  function proposeAgency(form) {
-    var category = form.elements.category_key;
-    var agency = form.elements.agency_key;
-    var why = document.getElementById("why-agency");
-    if (!category || !agency) { return; }
-    var chosen = false;
-    agency.addEventListener("change", function () { chosen = true; });
-    category.addEventListener("change", function () {
-      var option = category.selectedOptions[0];
-      if (option.dataset.agency && !chosen && !agency.closest("details")) { agency.value = option.dataset.agency; }
-      if (why) { why.textContent = option.dataset.why || ""; }
-      if (option.dataset.emergency) { form.elements.urgency.value = "emergency"; }
-    });
-  }
-  function listenByKey() {
-    var audio = document.querySelector("audio");
-    if (!audio) { return; }
-    document.addEventListener("keydown", function (event) {
-      if (!event.altKey || event.ctrlKey || event.metaKey) { return; }
-      if (event.code === "KeyP") {
-        if (audio.paused) { audio.play(); } else { audio.pause(); }
-      } else if (event.code === "KeyJ") {
-        audio.currentTime = Math.max(0, audio.currentTime - 3);
-      } else { return; }
-      event.preventDefault();
-    });
-  }
   document.querySelectorAll("form[data-forget]").forEach(function (form) {
     form.addEventListener("submit", function () { sessionStorage.clear(); });
   });

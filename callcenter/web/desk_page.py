@@ -1,0 +1,121 @@
+"""The page of the desk: one complaint with all that an operator needs for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from flask import render_template, request, url_for
+from flask_babel import gettext as _
+
+from callcenter.domain.complaint import TRANSITIONS as MOVES
+from callcenter.domain.complaint import all_answered
+from callcenter.domain.routing import Category, suggest_agency
+from callcenter.domain.ticket import TicketState
+from callcenter.services import claims, drafts, sequence
+from callcenter.services.desk import DeskForm
+from callcenter.store import desk_queries
+from callcenter.store.desk_models import DeskClaim, DeskDraft
+from callcenter.store.models import Complaint
+from callcenter.web.context import now, reading, wiring
+from callcenter.web.recordings import reasons_of
+from callcenter.web.screen import villages_by_district
+
+_ENDED = frozenset({"closed", "merged", "not_actionable"})
+
+
+def page(
+    found: Complaint,
+    form: DeskForm | None = None,
+    errors: dict[str, str] | None = None,
+    theirs: str = "",
+) -> str:
+    """What is stored, what was typed since, or `form` with its `errors` and what others saved."""
+    rules, config = wiring().rules, wiring().config
+    draft = drafts.own(reading(), found.id)
+    restored = bool(form is None and draft and draft.fields)
+    typed = draft.fields if restored and draft else request.form
+    form = form or typed_before(found, draft)
+    sent = any(t.state is not TicketState.RETURNED for t in found.tickets)
+    usual = suggest_agency(rules.categories, form.category_key)
+    category = rules.category(form.category_key)
+    return render_template(
+        "desk.html",
+        form=form,
+        errors=errors or {},
+        theirs=theirs,
+        categories=rules.categories,
+        agencies=config.agencies,
+        places=villages_by_district(),
+        agency_key=typed.get("agency_key") or ("" if sent else usual) or "",
+        sent=sent,
+        order=typed.get("order", ""),
+        draft=draft,
+        restored=restored,
+        beside=drafts.beside(reading(), found.id) if claims.on_desk(found) else (),
+        claim=_claim(found),
+        words=config.desk.emergency_words,
+        answers=config.desk.answers,
+        earlier=desk_queries.earlier_of(reading(), _phones(found), but=found.id),
+        reject_reason=request.form.get("reason", ""),
+        reason=_why(category) if category else "",
+        why=_why,
+        can_dispatch=found.state not in _ENDED,
+        can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
+        when=request.form.get("when", "now"),
+        reasons=reasons_of(found.id),
+        reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
+        **side(found),
+    )
+
+
+def typed_before(found: Complaint, draft: DeskDraft | None) -> DeskForm:
+    """What is stored, with what was typed since and not saved."""
+    typed = draft.fields if draft else {}
+    saved = asdict(stored(found))
+    return DeskForm(**{name: typed.get(name, value) for name, value in saved.items()})
+
+
+def _claim(found: Complaint) -> DeskClaim | None:
+    lasts = wiring().rules.claim_lasts
+    return claims.current(reading(), found.id, now=now(), lasts=lasts)
+
+
+def _phones(found: Complaint) -> set[str]:
+    """The numbers by which this person is known."""
+    return {p for p in (found.reporter_phone, found.call.caller if found.call else None) if p}
+
+
+def side(found: Complaint) -> dict[str, object]:
+    """What the side column shows; it refreshes itself alone."""
+    plans = sequence.open_plans(reading(), found.id)
+    return {"c": found, "plans": plans, "can_word": _can_word(found)}
+
+
+def _why(category: Category) -> str:
+    agency = wiring().config.agency(category.agency)
+    name = agency.name if agency else category.agency
+    return str(
+        _(
+            "Disarankan: %(category)s biasanya dijawab %(agency)s.",
+            category=category.name,
+            agency=name,
+        )
+    )
+
+
+def _can_word(found: Complaint) -> bool:
+    """Whether the citizen's word can be written down; after the closing a no still counts."""
+    return found.state in MOVES["reopen"] and all_answered([t.state for t in found.tickets])
+
+
+def stored(found: Complaint) -> DeskForm:
+    """The form as it is saved."""
+    return DeskForm(
+        transcript=found.transcript,
+        category_key=found.category_key or "",
+        village_code=found.village_code or "",
+        place_note=found.place_note,
+        urgency=found.urgency.value,
+        reporter_name=found.reporter_name,
+        reporter_phone=found.reporter_phone or "",
+    )

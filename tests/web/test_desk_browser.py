@@ -1,0 +1,218 @@
+"""The desk in a real browser: by keyboard, with the ears on the recording and nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.web.conftest import Filer, Live, eventually
+
+pytestmark = pytest.mark.browser
+
+Tab = Callable[..., Page]
+TEXT = "#transcript"
+
+
+def kept(page: Page) -> None:
+    """Wait until the server has what is typed."""
+    eventually(page, "document.querySelector('#kept').textContent.startsWith('Tersimpan')")
+
+
+# ---------------------------------------------------------------- typing
+
+
+def test_what_is_typed_survives_a_closed_tab_until_it_is_saved(
+    page_as: Tab, file_call: Filer
+) -> None:
+    complaint_id = file_call(1)
+    page = page_as("operator")
+    page.goto(f"/complaints/{complaint_id}")
+    page.locator(TEXT).press_sequentially("Belum disimpan")
+    kept(page)
+    page.close()
+    page = page_as("operator")
+    page.goto(f"/complaints/{complaint_id}")
+    expect(page.locator(TEXT)).to_have_value("Belum disimpan")
+    expect(page.locator("#draft")).to_be_visible()
+    page.get_by_role("button", name="Simpan", exact=True).click()
+    expect(page.get_by_text("Tersimpan.", exact=True)).to_be_visible()
+    expect(page.locator("#draft")).to_be_hidden()
+    expect(page.locator(TEXT)).to_have_value("Belum disimpan")
+
+
+def test_a_reload_in_mid_word_and_a_server_that_is_away_lose_nothing(
+    page_as: Tab, file_call: Filer
+) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.route("**/draft", lambda route: route.abort())
+    page.locator(TEXT).press_sequentially("Tanpa server")
+    expect(page.locator("#kept")).to_contain_text("Belum sampai ke server")
+    page.reload()
+    expect(page.locator(TEXT)).to_have_value("Tanpa server")
+    page.unroute("**/draft")
+    kept(page)
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    expect(page.locator(TEXT)).to_have_value("Tanpa server")
+
+
+def test_a_second_tab_is_told_and_decides(page_as: Tab, file_call: Filer) -> None:
+    complaint_id = file_call(1)
+    first, second = page_as("operator"), page_as("operator")
+    for page in (first, second):
+        page.goto(f"/complaints/{complaint_id}")
+    first.locator(TEXT).press_sequentially("Pertama")
+    kept(first)
+    second.locator(TEXT).press_sequentially("Kedua")
+    expect(second.locator("#second")).to_contain_text("Tab Anda yang lain")
+    second.get_by_role("button", name="Pakai ketikan di sini").click()
+    kept(second)
+    first.locator(TEXT).press_sequentially(" lagi")
+    expect(first.locator("#second")).to_be_visible()
+    second.reload()
+    expect(second.locator(TEXT)).to_have_value("Kedua")
+    expect(second.get_by_text("Pertama lagi")).to_be_visible()
+
+
+def test_a_take_over_is_told_to_who_is_typing(page_as: Tab, file_call: Filer) -> None:
+    complaint_id = file_call(1)
+    first, second = page_as("operator"), page_as("operator2")
+    first.goto(f"/complaints/{complaint_id}")
+    second.goto(f"/complaints/{complaint_id}")
+    expect(second.locator(TEXT)).to_be_disabled()
+    second.get_by_role("button", name="Ambil alih").click()
+    expect(second.locator(TEXT)).to_be_enabled()
+    first.locator(TEXT).press_sequentially("Saya masih di sini")
+    expect(first.locator("#second")).to_contain_text("operator2 mengerjakan")
+
+
+# ---------------------------------------------------------------- listening
+
+
+def test_the_recording_obeys_keys_while_typing(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.locator(TEXT).focus()
+    page.keyboard.press("Alt+Comma")
+    page.keyboard.press("Alt+Comma")
+    page.keyboard.press("Alt+p")
+    eventually(page, "document.querySelector('audio').currentTime > 0.1")
+    assert page.evaluate("document.querySelector('audio').playbackRate") == 0.5
+    assert page.evaluate("document.querySelector('audio').duration") == pytest.approx(2.0, abs=0.05)
+    page.keyboard.press("F8")
+    eventually(page, "document.querySelector('audio').paused")
+    page.keyboard.press("Alt+l")
+    eventually(page, "document.querySelector('audio').currentTime >= 1.9")
+    page.keyboard.press("Alt+j")
+    eventually(page, "document.querySelector('audio').currentTime < 0.1")
+    expect(page.locator(TEXT)).to_have_value("")
+
+
+def test_typing_pauses_rolls_back_and_goes_on(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.evaluate(
+        """window.seen = []; const a = document.querySelector('audio');
+        for (const name of ['pause', 'play']) a.addEventListener(name, () =>
+            window.seen.push([name, a.currentTime]))"""
+    )
+    page.locator(TEXT).focus()
+    page.keyboard.press("Alt+p")
+    eventually(page, "document.querySelector('audio').currentTime > 1.1")
+    page.keyboard.type("P")
+    eventually(page, "window.seen.length === 3 || window.seen.at(-1)[0] === 'play'")
+    eventually(page, "window.seen.filter(s => s[0] === 'play').length === 2")
+    paused, resumed = page.evaluate("window.seen.slice(1, 3)")
+    assert (paused[0], resumed[0]) == ("pause", "play")
+    assert resumed[1] < 1.1  # a second earlier than where it stopped
+
+
+def test_the_place_in_a_recording_is_remembered(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.keyboard.press("Alt+p")
+    eventually(page, "document.querySelector('audio').currentTime > 0.7")
+    page.keyboard.press("Alt+p")
+    page.reload()
+    page.keyboard.press("Alt+p")
+    eventually(page, "document.querySelector('audio').currentTime > 0.6")
+
+
+# ---------------------------------------------------------------- choosing
+
+
+@pytest.mark.parametrize(
+    ("typed", "village"),
+    [
+        ("kaw", "Kawan"),
+        ("batur sel", "Batur Selatan"),
+        ("kayubihi", "Kayubihi"),
+        ("kajubii", "Kayubihi"),
+        ("pangotan", "Pengotan"),
+        ("sonngan", "Songan A"),
+        ("trunjan", "Terunyan"),
+    ],
+)
+def test_a_village_is_found_by_a_few_letters_however_they_are_spelt(
+    page_as: Tab, file_call: Filer, typed: str, village: str
+) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.keyboard.press("Alt+v")
+    page.keyboard.type(typed)
+    assert village in (page.locator("#village_code-list li").all_inner_texts()[0])
+    page.keyboard.press("Enter")
+    chosen = page.evaluate("document.querySelector('#village_code').selectedOptions[0].textContent")
+    assert chosen == village
+
+
+def test_words_that_mean_danger_are_marked_and_one_key_makes_it_urgent(
+    page_as: Tab, file_call: Filer
+) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.locator(TEXT).press_sequentially("Ada kebakaran, apinya besar. Rapi sekali.")
+    assert page.locator(".marked mark").all_inner_texts() == ["kebakaran", "apinya"]
+    expect(page.locator("#danger")).to_contain_text("kebakaran")
+    page.keyboard.press("Alt+u")
+    expect(page.get_by_label("Darurat", exact=True)).to_be_checked()
+    expect(page.locator("#danger")).to_be_hidden()
+
+
+def test_a_ready_order_is_inserted(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.select_option("#answer", label="Periksa lokasi")
+    expect(page.locator("#order")).to_have_value("Periksa lokasi dan laporkan hasilnya.")
+
+
+def test_the_card_of_keys(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator")
+    page.goto(f"/complaints/{file_call(1)}")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(TEXT).press_sequentially("Mengapa?")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.keyboard.press("Alt+/")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_the_page_of_the_desk_is_light(page_as: Tab, file_call: Filer, live: Live) -> None:
+    page = page_as("operator")
+    weights: dict[str, int] = {}
+    page.on("response", lambda answer: weights.setdefault(answer.url, 0))
+    page.on(
+        "requestfinished",
+        lambda request: weights.__setitem__(request.url, request.sizes()["responseBodySize"]),
+    )
+    page.goto(f"/complaints/{file_call(1)}")
+    page.wait_for_selector(".wave")
+    eventually(page, "performance.getEntriesByType('resource').length > 6")
+    weight = sum(size for url, size in weights.items() if not url.endswith(".wav"))
+    print(f"\nthe desk's page: {weight / 1000:.0f} KB in {len(weights)} requests")
+    assert 50_000 < weight < 300_000
+    assert all(url.startswith(live.url) for url in weights)
