@@ -169,10 +169,10 @@ def _number_for(session: Session, call: Call, now: datetime) -> str:
 
     One that is used may come of a restored database, too: then the next one is taken.
     """
-    number = call.public_number or numbers.take(session, now)
-    while session.scalar(select(Complaint.id).where(Complaint.public_number == number)):
-        number = numbers.take(session, now)
-    return number
+    number = call.public_number
+    if number and not session.scalar(select(Complaint.id).where(Complaint.public_number == number)):
+        return number
+    return numbers.free(session, now)
 
 
 def _printable(text: str) -> str:

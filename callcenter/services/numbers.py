@@ -91,6 +91,14 @@ def take_some(session: Session, count: int, now: datetime) -> list[str]:
     return [make_number(serial) for serial in range(first, block.next)]
 
 
+def free(session: Session, now: datetime) -> str:
+    """The next number that no complaint has; a restored database may have used some already."""
+    number = take(session, now)
+    while session.scalar(select(Complaint.id).where(Complaint.public_number == number)):
+        number = take(session, now)
+    return number
+
+
 def _own_block(session: Session) -> NumberBlock | None:
     return session.scalar(
         select(NumberBlock)

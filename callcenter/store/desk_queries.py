@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import and_, exists, func, or_, select
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from callcenter.domain.complaint import Urgency
 from callcenter.store import queries
 from callcenter.store.desk_models import DeskClaim
+from callcenter.store.inbound_models import InboundMessage
 from callcenter.store.models import Call, Complaint
 
 _EARLIER = 8
@@ -59,8 +61,53 @@ def earlier_of(
     return rows, session.scalar(silent) or 0
 
 
-def waiting(session: Session) -> tuple[int, int]:
-    """How many complaints wait for an operator, up to a cap, and how many are emergencies."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much waits for an operator, up to a cap; `newest` are the newest ids of both, and grow
+    when something comes in."""
+
+    complaints: int
+    urgent: int
+    messages: int
+    newest: tuple[int, int]
+
+
+def waiting(session: Session) -> Waiting:
+    """For the badge on every page, the tab's title and the bell."""
     rows = select(Complaint.id).where(queries.inbox_filter("new"))
-    urgent = rows.where(Complaint.urgency == Urgency.EMERGENCY)
-    return queries.capped(session, rows), queries.capped(session, urgent)
+    messages = queries.waiting_messages()
+    newest = rows.order_by(Complaint.id.desc()).limit(1)
+    newest_message = messages.order_by(InboundMessage.id.desc()).limit(1)
+    return Waiting(
+        queries.capped(session, rows),
+        queries.capped(session, rows.where(Complaint.urgency == Urgency.EMERGENCY)),
+        queries.capped(session, messages),
+        (session.scalar(newest) or 0, session.scalar(newest_message) or 0),
+    )
+
+
+def messages(session: Session) -> Sequence[InboundMessage]:
+    """Citizens' messages that wait, the oldest first."""
+    return session.scalars(
+        select(InboundMessage)
+        .where(InboundMessage.id.in_(queries.waiting_messages()))
+        .order_by(InboundMessage.received_at, InboundMessage.id)
+        .limit(2 * queries.PAGE)
+    ).all()
+
+
+def messages_of(session: Session, complaint_id: int) -> Sequence[InboundMessage]:
+    """What was written about a complaint, in order."""
+    return session.scalars(
+        select(InboundMessage)
+        .where(InboundMessage.complaint_id == complaint_id)
+        .order_by(InboundMessage.received_at, InboundMessage.id)
+    ).all()
+
+
+def latest_of(session: Session, phones: Collection[str]) -> dict[str, Complaint]:
+    """The latest complaint of each of these numbers."""
+    rows = session.scalars(
+        select(Complaint).where(Complaint.reporter_phone.in_(phones)).order_by(Complaint.id)
+    )
+    return {row.reporter_phone or "": row for row in rows}

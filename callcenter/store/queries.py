@@ -14,6 +14,7 @@ from callcenter.domain.call_back import Reason
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
 from callcenter.store.desk_models import DeskClaim
+from callcenter.store.inbound_models import InboundMessage
 from callcenter.store.line_models import (
     Alarm,
     CallBack,
@@ -103,8 +104,16 @@ def inbox_counts(session: Session) -> dict[str, int]:
     counts = {
         tab: capped(session, select(Complaint.id).where(inbox_filter(tab))) for tab in INBOX_TABS
     }
+    counts["messages"] = capped(session, waiting_messages())
     counts["silent"] = capped(session, select(Call.id).where(Call.silent))
     return counts
+
+
+def waiting_messages() -> Select[int]:
+    """Ids of citizens' messages that wait for an operator."""
+    return select(InboundMessage.id).where(
+        InboundMessage.result == "stranger", InboundMessage.settled_at.is_(None)
+    )
 
 
 def capped(session: Session, rows: Select[int]) -> int:
@@ -402,7 +411,7 @@ class Pulse:
     sending: str
     call_backs: tuple[int, int]
     alarms: tuple[int, ...]
-    desks: tuple[int, int]
+    desks: tuple[int, int, int, int]
 
 
 def pulse(session: Session) -> Pulse:
@@ -416,7 +425,12 @@ def pulse(session: Session) -> Pulse:
         escalations=_newest(session, Escalation.id),
         sending=",".join(session.scalars(states)),
         call_backs=(_newest(session, CallBackRequest.id), _newest(session, CallBackTry.id)),
-        desks=(_newest(session, DeskClaim.id), _held(session)),
+        desks=(
+            _newest(session, DeskClaim.id),
+            _held(session),
+            _newest(session, InboundMessage.id),
+            capped(session, waiting_messages()),
+        ),
         alarms=tuple(session.scalars(select(Alarm.id).where(Alarm.open_kind.is_not(None)))),
     )
 

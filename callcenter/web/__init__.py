@@ -13,6 +13,7 @@ from callcenter.web import (
     auth,
     callbacks,
     context,
+    counter,
     desk,
     errors,
     events,
@@ -43,6 +44,7 @@ from callcenter.wiring import Wiring
 _ROOMS = (
     auth,
     inbox,
+    counter,
     desk,
     typing,
     tickets,

@@ -55,6 +55,7 @@ def page(
         claim=_claim(found),
         words=config.desk.emergency_words,
         answers=config.desk.answers,
+        written=desk_queries.messages_of(reading(), found.id),
         earlier=desk_queries.earlier_of(reading(), _phones(found), but=found.id),
         reject_reason=request.form.get("reason", ""),
         reason=_why(category) if category else "",

@@ -79,6 +79,7 @@ VERBS: dict[str, LazyString] = {
     "propose_reject": _l("Diusulkan tidak ditindaklanjuti"),
     "reject": _l("Tidak ditindaklanjuti"),
     "chase": _l("Petugas ditagih"),
+    "message": _l("Pesan warga digabungkan"),
     "take_over": _l("Diambil alih operator lain"),
     "escalate": _l("Eskalasi"),
     "step": _l("Eskalasi"),
@@ -105,6 +106,9 @@ CHANNELS: dict[str, LazyString] = {
     "email": _l("Surel"),
     "phone": _l("Telepon"),
     "call": _l("Telepon"),
+    "walk_in": _l("Datang langsung"),
+    "letter": _l("Surat"),
+    "facebook": _l("Komentar Facebook"),
 }
 
 ROLES: dict[str, LazyString] = {

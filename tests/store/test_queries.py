@@ -391,7 +391,7 @@ def test_the_pulse_changes_with_whatever_a_list_shows(store: Store, put: Put) ->
 
 
 def test_the_pulse_of_an_empty_database(db: Session) -> None:
-    assert queries.pulse(db) == queries.Pulse(0, 0, 0, 0, 0, "", (0, 0), (), (0, 0))
+    assert queries.pulse(db) == queries.Pulse(0, 0, 0, 0, 0, "", (0, 0), (), (0, 0, 0, 0))
 
 
 # ---------------------------------------------------------------- no query per row

@@ -29,6 +29,7 @@
   body.addEventListener("htmx:sseOpen", function (event) {
     var source = event.detail.source;
     streaming = true;
+    source.addEventListener("changed", function () { window.htmx.trigger(body, "news"); });
     source.addEventListener("ended", function () { source.close(); streaming = false; ended(); });
   });
   body.addEventListener("htmx:sseError", function () { streaming = false; });
@@ -71,6 +72,34 @@
   });
   var first = document.querySelector("[data-say]");
   if (first) { said = first.dataset.say; }
+
+  /* how much waits: in the tab's title, and by ear (one tab rings for all of them) */
+  var title = document.title, bell = document.getElementById("bell");
+  var ringing = function () { return localStorage.getItem("bell") !== "off"; };
+  function waiting() {
+    var badge = document.querySelector("[data-waiting]");
+    if (!badge) { return; }
+    var count = Number(badge.dataset.waiting), urgent = Number(badge.dataset.urgent);
+    document.title = (count ? "(" + (urgent ? "!" + urgent + " · " : "") + count + ") " : "") + title;
+    var heard = (localStorage.getItem("heard") || "0 0").split(" ").map(Number);
+    var newest = badge.dataset.newest.split(" ").map(Number);
+    if (newest[0] > heard[0] || newest[1] > heard[1]) {
+      localStorage.setItem("heard", Math.max(newest[0], heard[0]) + " " + Math.max(newest[1], heard[1]));
+      if (known && ringing()) { new Audio(bell.dataset.sound).play().catch(function () { return null; }); }
+    }
+    known = true;
+  }
+  var known = false;
+  if (bell) {
+    bell.hidden = false;
+    bell.setAttribute("aria-pressed", String(ringing()));
+    bell.addEventListener("click", function () {
+      localStorage.setItem("bell", ringing() ? "off" : "on");
+      bell.setAttribute("aria-pressed", String(ringing()));
+    });
+    waiting();
+    body.addEventListener("htmx:afterSettle", waiting);
+  }
 
   /* filters apply when chosen */
   document.querySelectorAll("form[data-auto] select").forEach(function (select) {
