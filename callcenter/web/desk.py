@@ -47,6 +47,13 @@ def complaint(complaint_id: int) -> str:
     return page
 
 
+@door.get("/desk/next")
+@needs("work_desk")
+def following() -> Response:
+    """The next complaint that nobody has."""
+    return _next()
+
+
 @door.post("/complaints/<int:complaint_id>")
 @needs("work_desk")
 def save(complaint_id: int) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -18,6 +19,54 @@ TEXT = "#transcript"
 def kept(page: Page) -> None:
     """Wait until the server has what is typed."""
     eventually(page, "document.querySelector('#kept').textContent.startsWith('Tersimpan')")
+
+
+class Keyboard:
+    """Counts what is pressed beside the text itself."""
+
+    def __init__(self, page: Page) -> None:
+        self._page, self.pressed = page, 0
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self._page.keyboard.press(key)
+            self.pressed += 1
+
+    def write(self, text: str) -> None:
+        """The text of the complaint: not counted."""
+        self._page.keyboard.type(text)
+
+
+def test_from_the_recording_to_the_ticket_with_the_keyboard_alone(
+    page_as: Tab, wired: Wiring, file_call: Filer
+) -> None:
+    older, younger = file_call(1, ago=timedelta(minutes=9)), file_call(2)
+    page = page_as("operator")
+    keys = Keyboard(page)
+    keys.press("Alt+n")
+    page.wait_for_url(f"**/complaints/{older}")
+    keys.press("Alt+t", "Alt+p")
+    eventually(page, "document.querySelector('audio').currentTime > 0.5")
+    keys.press("Alt+j", "Alt+,")
+    keys.write("Jalan di depan Pasar Kidul berlubang, tadi malam ada yang jatuh.")
+    keys.press("Alt+k", "J", "a", "l")
+    keys.press("Alt+v", "k", "a", "w", "Enter")
+    keys.press("Tab")
+    keys.write("Depan Pasar Kidul")
+    keys.press("Tab")
+    keys.write("I Wayan Contoh")
+    keys.press("Alt+o")
+    keys.write("Periksa dan tambal.")
+    keys.press("Alt+Enter")
+    page.wait_for_url(f"**/complaints/{younger}")
+    print(f"\nfrom the inbox to the ticket: {keys.pressed} keys beside the text")
+    assert keys.pressed <= 25
+    with wired.store.read() as db:
+        sent = db.get_one(Complaint, older)
+        (ticket,) = sent.tickets
+        assert (sent.category_key, sent.village_code) == ("road_damage", "51.06.02.1004")
+        assert (sent.place_note, sent.reporter_name) == ("Depan Pasar Kidul", "I Wayan Contoh")
+        assert (ticket.agency_key, ticket.order) == ("pupr", "Periksa dan tambal.")
 
 
 # ---------------------------------------------------------------- typing

@@ -33,6 +33,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "counter.from_message": ("POST", "/inbox/messages/1/complaint", DESK),
     "counter.join": ("POST", "/inbox/messages/1/join", DESK),
     "counter.put_aside": ("POST", "/inbox/messages/1/aside", DESK),
+    "desk.following": ("GET", "/desk/next", DESK),
     "desk.complaint": ("GET", "/complaints/{c}", DESK),
     "desk.save": ("POST", "/complaints/{c}", DESK),
     "desk.propose_rejection": ("POST", "/complaints/{c}/reject", DESK),

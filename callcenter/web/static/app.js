@@ -101,6 +101,14 @@
     body.addEventListener("htmx:afterSettle", waiting);
   }
 
+  /* one key opens what waits longest */
+  document.addEventListener("keydown", function (event) {
+    var next = document.querySelector("a[data-next]");
+    if (!next || !event.altKey || event.ctrlKey || event.metaKey || event.code !== "KeyN") { return; }
+    event.preventDefault();
+    next.click();
+  });
+
   /* filters apply when chosen */
   document.querySelectorAll("form[data-auto] select").forEach(function (select) {
     select.addEventListener("change", function () { select.form.requestSubmit(); });
