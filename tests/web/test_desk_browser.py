@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from callcenter.store.models import Complaint
+from callcenter.wiring import Wiring
 from tests.web.conftest import Filer, Live, eventually
 
 pytestmark = pytest.mark.browser
