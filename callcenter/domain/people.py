@@ -44,6 +44,7 @@ _MAY: dict[str, frozenset[Role]] = {
     "forget_pins": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "chase": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "confirm_not_actionable": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "forget_person": frozenset({Role.SUPERVISOR}),
     "see_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "resend_messages": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "see_machinery": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from callcenter.domain.complaint import Outcome
-from callcenter.services import claims, closing, dispatch, drafts, sequence, tickets
+from callcenter.services import claims, closing, dispatch, drafts, privacy, sequence, tickets
 from callcenter.services import desk as service
 from callcenter.services.desk import DeskForm
 from callcenter.services.errors import Conflict, Refused
@@ -188,6 +188,18 @@ def confirm_rejection(complaint_id: int) -> Answer:
         complaint_id,
         lambda db: service.confirm_rejection(db, complaint_id, actor=me().username, now=now()),
         _("Aduan ditandai tidak ditindaklanjuti."),
+    )
+
+
+@door.post("/complaints/<int:complaint_id>/forget")
+@needs("forget_person")
+def forget(complaint_id: int) -> Answer:
+    """Take the reporter's name and number out, for a reason."""
+    why = request.form.get("forget_why", "")
+    return _do(
+        complaint_id,
+        lambda db: privacy.forget_person(db, complaint_id, why=why, actor=me().username, now=now()),
+        _("Data pribadi pelapor dihapus."),
     )
 
 

@@ -80,6 +80,7 @@ VERBS: dict[str, LazyString] = {
     "reject": _l("Tidak ditindaklanjuti"),
     "chase": _l("Petugas ditagih"),
     "message": _l("Pesan warga digabungkan"),
+    "forget_person": _l("Data pribadi dihapus"),
     "take_over": _l("Diambil alih operator lain"),
     "escalate": _l("Eskalasi"),
     "step": _l("Eskalasi"),

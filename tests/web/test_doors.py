@@ -34,6 +34,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "counter.join": ("POST", "/inbox/messages/1/join", DESK),
     "counter.put_aside": ("POST", "/inbox/messages/1/aside", DESK),
     "desk.following": ("GET", "/desk/next", DESK),
+    "desk.forget": ("POST", "/complaints/{c}/forget", {SUPERVISOR}),
     "desk.complaint": ("GET", "/complaints/{c}", DESK),
     "desk.save": ("POST", "/complaints/{c}", DESK),
     "desk.propose_rejection": ("POST", "/complaints/{c}/reject", DESK),
