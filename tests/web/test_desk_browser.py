@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from callcenter.store.models import Complaint
 from callcenter.wiring import Wiring
-from tests.web.conftest import Filer, Live, eventually
+from tests.web.conftest import Filer, Live, axe, eventually, shot
+from tests.web.test_counter import wrote
 
 pytestmark = pytest.mark.browser
 
@@ -250,6 +251,43 @@ def test_the_card_of_keys(page_as: Tab, file_call: Filer) -> None:
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.keyboard.press("Alt+/")
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["id", "en"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_inbox_desk_and_counter_are_accessible(
+    page_as: Tab, wired: Wiring, file_call: Filer, dark: bool, language: str
+) -> None:
+    free, taken = file_call(1, kinds=("complaint", "name", "village")), file_call(2)
+    wrote(wired, "Rumah terbakar!")
+    wrote(wired, "Lampu mati")
+    other = page_as("operator2")
+    other.goto(f"/complaints/{taken}")
+    other.locator(TEXT).press_sequentially("Ada kebakaran")
+    kept(other)
+    page = page_as("operator", dark=dark)
+    if language == "en":
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("heading", name="Inbox")).to_be_visible()
+    for path in ("/", "/?tab=messages", "/complaints/new", f"/complaints/{taken}"):
+        page.goto(path)
+        assert axe(page) == [], path
+        shot(page, f"{'dark' if dark else 'light'}-{language}{path.replace('/', '-')}")
+    page.goto(f"/complaints/{free}")
+    page.locator(TEXT).press_sequentially("Ada kebakaran")
+    page.fill("#village_code-find", "bat")
+    assert axe(page) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+/")
+    assert axe(page) == []
+
+
+def test_a_tablet_has_room_for_the_desk(page_as: Tab, file_call: Filer) -> None:
+    page = page_as("operator", width=820, height=1180)
+    page.goto(f"/complaints/{file_call(1)}")
+    wider = "document.documentElement.scrollWidth - window.innerWidth"
+    assert page.evaluate(wider) <= 0
+    assert page.locator(TEXT).bounding_box()["width"] > 350  # type: ignore[index]
 
 
 def test_the_page_of_the_desk_is_light(page_as: Tab, file_call: Filer, live: Live) -> None:

@@ -133,10 +133,13 @@
   }
 
   /* saving: the last words go first, so that the form names the version that is there */
-  var ready = false;
+  var ready = false, leaving = false;
+  window.addEventListener("pageshow", function () { leaving = false; });
   form.addEventListener("submit", function (event) {
     if (ready) { return; }
     event.preventDefault();
+    if (leaving) { return; }
+    leaving = true;
     var button = event.submitter;
     clearTimeout(timer);
     timer = null;

@@ -212,12 +212,13 @@
       if (event.code === "Slash") { card.showModal(); }
       else if (event.code === "KeyU") { urgent(); }
       else if (field) { if (field.closest("details")) { field.closest("details").open = true; } field.focus(); }
-      else if (button) { form.requestSubmit(button); }
+      else if (button) { if (!button.matches(":disabled")) { form.requestSubmit(button); } }
       else { return; }
       event.preventDefault();
     });
   }
   function urgent() {
+    if (form.elements.urgency[0].matches(":disabled")) { return; }
     var now = form.elements.urgency.value === "emergency" ? "report" : "emergency";
     form.elements.urgency.value = now;
     changed(form);
