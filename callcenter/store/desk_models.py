@@ -1,11 +1,12 @@
-"""Who works on what, and what is typed there before it is saved."""
+"""Who works on what, and what is typed there before it is saved,
+and what citizens gave along."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from callcenter.store.models import Base
@@ -44,3 +45,18 @@ class DeskDraft(Base):
     tab: Mapped[str] = mapped_column(String(40), default="")
     written_by: Mapped[str] = mapped_column(String(60))
     written_at: Mapped[datetime]
+
+
+class ComplaintFile(Base):
+    """A photo (plain, without its EXIF) or a PDF that a citizen gave; added at the desk."""
+
+    __tablename__ = "complaint_files"
+    __table_args__ = (UniqueConstraint("complaint_id", "sha256"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    complaint_id: Mapped[int] = mapped_column(ForeignKey("complaints.id"))
+    path: Mapped[str] = mapped_column(String(200))
+    sha256: Mapped[str] = mapped_column(String(64))
+    media_type: Mapped[str] = mapped_column(String(60))
+    bytes: Mapped[int]
+    added_by: Mapped[str] = mapped_column(String(80))
+    added_at: Mapped[datetime]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     JSON,
@@ -30,6 +30,9 @@ from callcenter.domain.complaint import ComplaintState, Outcome, Urgency
 from callcenter.domain.people import Role
 from callcenter.domain.ticket import TicketState, WaitingReason
 from callcenter.domain.window import TicketTimes
+
+if TYPE_CHECKING:
+    from callcenter.store.desk_models import ComplaintFile
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -239,6 +242,7 @@ class Complaint(Base):
     call: Mapped[Call | None] = relationship(back_populates="complaint")
     tickets: Mapped[list[Ticket]] = relationship(back_populates="complaint", order_by="Ticket.id")
     history: Mapped[list[History]] = relationship(order_by="History.id")
+    files: Mapped[list[ComplaintFile]] = relationship(order_by="ComplaintFile.id")
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 

@@ -55,6 +55,7 @@ def page(
         claim=_claim(found),
         words=config.desk.emergency_words,
         answers=config.desk.answers,
+        file_url=lambda f: url_for("files.at_desk", complaint_id=found.id, file_id=f.id),
         written=desk_queries.messages_of(reading(), found.id),
         earlier=desk_queries.earlier_of(reading(), _phones(found), but=found.id),
         reject_reason=request.form.get("reason", ""),

@@ -81,6 +81,7 @@ VERBS: dict[str, LazyString] = {
     "chase": _l("Petugas ditagih"),
     "message": _l("Pesan warga digabungkan"),
     "forget_person": _l("Data pribadi dihapus"),
+    "attach": _l("Lampiran ditambahkan"),
     "take_over": _l("Diambil alih operator lain"),
     "escalate": _l("Eskalasi"),
     "step": _l("Eskalasi"),

@@ -35,6 +35,7 @@ from callcenter.store import queries
 from callcenter.store.models import Person, Recording, Ticket
 from callcenter.web import officer_forms
 from callcenter.web.access import PUBLIC, needs
+from callcenter.web.complaint_files import send as send_file
 from callcenter.web.context import address, now, reading, stop_reading, wiring, writing
 from callcenter.web.officer_forms import Act
 from callcenter.web.recordings import play_as
@@ -264,6 +265,14 @@ def evidence(token: str, evidence_id: int) -> Response:
     return send_evidence(visit.ticket.id, evidence_id, visit.actor)
 
 
+@door.get("/<token>/files/<int:file_id>")
+@needs(PUBLIC)
+def given(token: str, file_id: int) -> Response:
+    """What the citizen gave along."""
+    visit = visit_of(reading(), token)
+    return send_file(visit.ticket.complaint_id, file_id, visit.actor)
+
+
 @door.get("/<token>/report.pdf")
 @needs(PUBLIC)
 def paper(token: str) -> Response:
@@ -356,6 +365,7 @@ def _render(visit: Visit, verb: str = "", errors: dict[str, str] | None = None) 
         photo_url=lambda p: url_for("officer.photo", token=visit.token, photo_id=p.id),
         voice_url=lambda v: url_for("officer.voice", token=visit.token, voice_id=v.id),
         evidence_url=lambda e: url_for("officer.evidence", token=visit.token, evidence_id=e.id),
+        file_url=lambda f: url_for("officer.given", token=visit.token, file_id=f.id),
         paper_url=url_for("officer.paper", token=visit.token),
         sent_to=told,
         is_told=any(notice.link_id == visit.link_id for notice in told),

@@ -40,6 +40,7 @@ _YEAR_S = 31_536_000
 _MOST_BYTES = {
     "officer.act": 64_000_000,
     "waiting.wait": 64_000_000,
+    "files.add": 64_000_000,
     "prompts.record": 12_000_000,
     "phone.clip": 20_000_000,
 }

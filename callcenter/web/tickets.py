@@ -119,6 +119,7 @@ def show(ticket_id: int, errors: dict[str, str] | None = None) -> str:
         photo_url=lambda p: url_for("tickets.photo", ticket_id=ticket_id, photo_id=p.id),
         voice_url=lambda v: url_for("tickets.voice", ticket_id=ticket_id, voice_id=v.id),
         evidence_url=lambda e: url_for("tickets.evidence", ticket_id=ticket_id, evidence_id=e.id),
+        file_url=lambda f: url_for("files.of_ticket", ticket_id=ticket_id, file_id=f.id),
         paper_url=url_for("tickets.paper", ticket_id=ticket_id),
     )
 

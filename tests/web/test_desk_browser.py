@@ -292,16 +292,13 @@ def test_a_tablet_has_room_for_the_desk(page_as: Tab, file_call: Filer) -> None:
 
 def test_the_page_of_the_desk_is_light(page_as: Tab, file_call: Filer, live: Live) -> None:
     page = page_as("operator")
-    weights: dict[str, int] = {}
-    page.on("response", lambda answer: weights.setdefault(answer.url, 0))
-    page.on(
-        "requestfinished",
-        lambda request: weights.__setitem__(request.url, request.sizes()["responseBodySize"]),
-    )
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
     page.goto(f"/complaints/{file_call(1)}")
-    page.wait_for_selector(".wave")
-    eventually(page, "performance.getEntriesByType('resource').length > 6")
-    weight = sum(size for url, size in weights.items() if not url.endswith(".wav"))
-    print(f"\nthe desk's page: {weight / 1000:.0f} KB in {len(weights)} requests")
-    assert 50_000 < weight < 300_000
-    assert all(url.startswith(live.url) for url in weights)
+    eventually(page, "document.querySelectorAll('.wave canvas').length === 1")
+    expect(page.locator("#village_code-find")).to_be_visible()
+    sounds = {url for url in asked if url.endswith((".wav", "/events"))}
+    weight = sum(len(page.request.get(url).body()) for url in asked - sounds)
+    print(f"\nthe desk's page: {weight / 1000:.0f} KB in {len(asked - sounds)} requests")
+    assert 100_000 < weight < 300_000
+    assert all(url.startswith(live.url) for url in asked)
