@@ -21,7 +21,7 @@ TEXT = "#transcript"
 
 def kept(page: Page) -> None:
     """Wait until the server has what is typed."""
-    eventually(page, "document.querySelector('#kept').textContent.startsWith('Tersimpan')")
+    eventually(page, "document.querySelector('form[data-draft]').dataset.kept === 'yes'")
 
 
 class Keyboard:

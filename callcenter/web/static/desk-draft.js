@@ -70,7 +70,10 @@
       if (response.status === 200) {
         version = told.version;
         instead = false;
-        if (!dirty) { sessionStorage.removeItem(key); }
+        if (!dirty) {
+          sessionStorage.removeItem(key);
+          form.dataset.kept = "yes";
+        }
         say(form.dataset.saidKept.replace("{at}", told.at));
       } else if (mine.indexOf(told.tab) >= 0) {
         version = told.version; /* an answer that was lost on the way */
@@ -105,6 +108,7 @@
   function changed(event) {
     if (event.target.type === "file") { return; }
     dirty = true;
+    delete form.dataset.kept;
     keepHere();
     plan();
   }
