@@ -147,6 +147,7 @@ def test_badges_count_each_tab_and_the_silent_calls(put: Put, db: Session) -> No
     put(_complaint(S.ANSWERED), _call(silent=True), _call(silent=False))
     assert queries.inbox_counts(db) == {
         "new": 2,
+        "messages": 0,
         "proposed": 1,
         "running": 0,
         "ask": 1,

@@ -13,7 +13,7 @@
     return (byte + 256).toString(16).slice(1);
   }).join("");
   var mine = [tab];
-  var dirty = false, flying = null, timer = null, last = 0, instead = false, worked = false;
+  var dirty = false, flying = null, timer = null, last = 0, instead = false, worked = false, touched = false;
   form.elements.tab.value = tab;
 
   function fields() {
@@ -107,7 +107,7 @@
   form.addEventListener("change", changed);
   function changed(event) {
     if (event.target.type === "file") { return; }
-    dirty = true;
+    dirty = touched = true;
     delete form.dataset.kept;
     keepHere();
     plan();
@@ -143,7 +143,7 @@
     if (ready) { return; }
     event.preventDefault();
     if (leaving) { return; }
-    leaving = true;
+    leaving = touched = true;
     var button = event.submitter;
     clearTimeout(timer);
     timer = null;
@@ -157,6 +157,12 @@
       form.requestSubmit(button);
       ready = false;
     });
+  });
+
+  /* who only looked puts it back when leaving; a reload takes it again */
+  window.addEventListener("pagehide", function () {
+    if (touched) { return; }
+    navigator.sendBeacon(address + "/let-go", new URLSearchParams({ csrf_token: form.elements.csrf_token.value }));
   });
 
   /* a sign of work, so that the complaint stays on this desk */
