@@ -113,19 +113,22 @@ def needless(step: Step, times: TicketTimes) -> bool:
     A missed window is a fact, not a reminder: what happens after it does not undo it, even if
     nobody had time to take the step before.
     """
-    accepted = times.accepted_at or times.answered_at
-    done = {
-        Until.ACCEPTED: accepted,
-        Until.RESPONDED: times.answered_at,
-        Until.HANDLED: times.handled_at,
-        Until.REPORTED: times.reported_at,
-        Until.NEVER: None,
-    }
-    reasons = [moment for moment in (done[step.until], times.ended_at) if moment is not None]
-    at = step_at(step, times)
-    if step.missed and at is not None:
-        return any(moment < at for moment in reasons)
-    return bool(reasons)
+    done, ended = _done(step.until, times), times.ended_at
+    if done is None and ended is None:
+        return False
+    at = step_at(step, times) if step.missed else None
+    return at is None or any(moment < at for moment in (done, ended) if moment is not None)
+
+
+def _done(until: Until, times: TicketTimes) -> datetime | None:
+    """When what a step presses for happened; asked for every step of every ticket."""
+    if until is Until.ACCEPTED:
+        return times.accepted_at or times.answered_at
+    if until is Until.RESPONDED:
+        return times.answered_at
+    if until is Until.HANDLED:
+        return times.handled_at
+    return times.reported_at if until is Until.REPORTED else None
 
 
 @dataclass(frozen=True, slots=True)

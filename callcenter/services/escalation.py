@@ -6,21 +6,22 @@ due; the unique key of an escalation makes a second one impossible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from callcenter.domain.window import Due, next_step
-from callcenter.services import history, ladders, notices, out_plans, wording
+from callcenter.services import ladders, notices, out_plans, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.notices import Telling
 from callcenter.services.recipients import Directory
 from callcenter.services.rules import Rules
-from callcenter.store.models import Escalation, Ticket
+from callcenter.store.models import Agency, Escalation, History, Ticket
 
-BATCH = 100
+BATCH = 500
 PUT_OFF = timedelta(minutes=1)
 
 
@@ -33,20 +34,17 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
     due = session.scalars(
         select(Ticket)
         .where(Ticket.next_step_at <= now)
-        .options(
-            joinedload(Ticket.complaint),
-            joinedload(Ticket.agency),
-            selectinload(Ticket.escalations),
-        )
+        .options(joinedload(Ticket.complaint))
         .order_by(Ticket.next_step_at, Ticket.id)
         .limit(BATCH)
         .with_for_update(of=Ticket, skip_locked=True, key_share=True)
     ).all()
+    known = session.scalars(select(Agency)).all() if due else ()  # held: no ticket asks for its own
     together = one_by_one(
         session,
         "steps of the ladder",
         [due] if due else [],
-        lambda tickets: _climb(session, tickets, now=now, rules=rules, actor="clock"),
+        lambda tickets: _climb_all(session, tickets, now=now, rules=rules),
     )
     failed = one_by_one(
         session,
@@ -54,6 +52,7 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
         [(ticket, ticket.id) for tickets in together for ticket in tickets],
         lambda one: climb(session, one[0], now=now, rules=rules, actor="clock"),
     )
+    del known
     _put_off(session, [ticket_id for _, ticket_id in failed], now)
     return len(due) - len(failed)
 
@@ -82,31 +81,60 @@ def climb(
 
     `until`: only what fell due before that moment, when its ladder gave way to another.
     """
-    _climb(session, [ticket], now=now, rules=rules, actor=actor, until=until)
+    taken = {ticket.id: done_with(ticket)}
+    stands = _climb(session, [ticket], taken, now=now, rules=rules, actor=actor, until=until)
+    for one, due in stands:
+        _write_down(one, due)
+
+
+Stand = tuple[Ticket, Due | None]
+
+
+def _climb_all(session: Session, tickets: Sequence[Ticket], *, now: datetime, rules: Rules) -> None:
+    """The same for many: all of them together, or none. The caller holds the tickets."""
+    taken: dict[int, set[str]] = {ticket.id: set(ticket.passed_steps) for ticket in tickets}
+    rows = select(Escalation.ticket_id, Escalation.step_key)
+    for ticket_id, key in session.execute(rows.where(Escalation.ticket_id.in_(taken))):
+        taken[ticket_id].add(key)
+    stands = _climb(session, tickets, taken, now=now, rules=rules, actor="clock")
+    _write_all_down(session, stands)
 
 
 def _climb(
     session: Session,
     tickets: Sequence[Ticket],
+    done: Mapping[int, set[str]],
     *,
     now: datetime,
     rules: Rules,
     actor: str,
     until: datetime | None = None,
-) -> None:
-    """The same for many: all of them together, or none."""
-    people, tellings = Directory(session, tickets, now=now, rules=rules), []
+) -> list[Stand]:
+    """Take the steps that are due, and tell of them; what comes next for each ticket.
+
+    `done`: by ticket, the keys that are never taken again; what is taken now is added.
+    However many they are, each kind of row is written by one statement.
+    """
+    people = Directory(session, tickets, now=now, rules=rules)
+    stands: list[Stand] = []
+    taken: list[tuple[Ticket, Due]] = []
+    tellings = []
     for ticket in tickets:
-        while (due := _next(ticket, rules)) is not None and _is_due(due, now, until):
-            _take(session, ticket, due, now=now, actor=actor)
+        steps, times = ladders.steps_for(ticket, rules), ticket.times
+        over = done[ticket.id]
+        while (due := next_step(steps, times, over, rules.night)) and _is_due(due, now, until):
+            over.add(due.step.key)
+            taken.append((ticket, due))
             told = people.people_for(ticket, due.step.to)
             people.tell(ticket, told)
             if due.step.call:
                 out_plans.call_officers(session, ticket, told, due.step.key, now=now)
             words = wording.of_step(due.step, ticket, now, rules)
             tellings.append(Telling(ticket, told, due.step.key, words))
-        _write_down(ticket, due)
+        stands.append((ticket, due))
+    _keep(session, taken, now=now, actor=actor)
     notices.write_all(session, tellings, now=now, rules=rules)
+    return stands
 
 
 def reschedule(ticket: Ticket, rules: Rules) -> None:
@@ -133,15 +161,65 @@ def _write_down(ticket: Ticket, due: Due | None) -> None:
     ticket.next_step_at = due.release if due else None
 
 
-def _take(session: Session, ticket: Ticket, due: Due, *, now: datetime, actor: str) -> None:
-    step = due.step
-    ticket.escalations.append(Escalation(step_key=step.key, due_at=due.at, taken_at=now))
-    history.note(
-        session,
-        ticket.complaint_id,
-        "missed" if step.missed else "step",
-        actor=actor,
-        now=now,
-        ticket_id=ticket.id,
-        why=step.key,
+def _write_all_down(session: Session, stands: Iterable[Stand]) -> None:
+    """The same in one statement; the tickets in memory follow."""
+    table = Ticket.__table__
+    session.connection().execute(
+        update(Ticket)
+        .where(table.c.id == bindparam("ticket"))
+        .values(
+            next_step_key=bindparam("key"),
+            next_step_at=bindparam("at"),
+            version=table.c.version + 1,
+        ),
+        [
+            {
+                "ticket": ticket.id,
+                "key": due.step.key if due else None,
+                "at": due.release if due else None,
+            }
+            for ticket, due in stands
+        ],
     )
+    for ticket, due in stands:
+        set_committed_value(ticket, "next_step_key", due.step.key if due else None)
+        set_committed_value(ticket, "next_step_at", due.release if due else None)
+        set_committed_value(ticket, "version", ticket.version + 1)
+
+
+def _keep(
+    session: Session, taken: Sequence[tuple[Ticket, Due]], *, now: datetime, actor: str
+) -> None:
+    """Each step that was taken: that it was, and the event."""
+    if not taken:
+        return
+    session.flush()  # events stand in their order
+    session.execute(
+        insert(Escalation),
+        [
+            {
+                "ticket_id": ticket.id,
+                "step_key": due.step.key,
+                "due_at": due.at,
+                "taken_at": now,
+            }
+            for ticket, due in taken
+        ],
+    )
+    session.execute(
+        insert(History),
+        [
+            {
+                "complaint_id": ticket.complaint_id,
+                "ticket_id": ticket.id,
+                "at": now,
+                "actor": actor,
+                "verb": "missed" if due.step.missed else "step",
+                "why": due.step.key,
+            }
+            for ticket, due in taken
+        ],
+    )
+    for ticket, _due in taken:
+        if "escalations" in ticket.__dict__:
+            session.expire(ticket, ["escalations"])

@@ -26,7 +26,7 @@ from callcenter.store.models import LadderVersion, Ticket
 
 #: `report`, `emergency`, and `pln/report` for an agency's own -> steps as JSON takes them.
 Rungs = Mapping[str, list[dict[str, Any]]]
-_CACHED = "aduan24_ladders"
+_CACHED, _READ = "aduan24_ladders", "aduan24_steps"
 
 
 def rungs_of(config: Config) -> Rungs:
@@ -81,7 +81,11 @@ def steps_for(ticket: Ticket, rules: Rules) -> tuple[Step, ...]:
     """The steps that this ticket climbs, at the pace of `rules`."""
     if ticket.ladder_id is None:
         return rules.steps(ticket.urgency, ticket.agency_key)
-    return steps_of(_version(ticket), ticket, rules)
+    known: dict[object, tuple[Step, ...]] = _session(ticket).info.setdefault(_READ, {})
+    which = (ticket.ladder_id, ticket.urgency, ticket.agency_key, rules.time_scale)
+    if which not in known:  # many tickets of one session climb few ladders
+        known[which] = steps_of(_version(ticket), ticket, rules)
+    return known[which]
 
 
 def steps_of(version: LadderVersion, ticket: Ticket, rules: Rules) -> tuple[Step, ...]:
@@ -96,13 +100,18 @@ def read(rungs: Rungs, urgency: Urgency, agency_key: str, scale: float) -> tuple
 
 
 def _version(ticket: Ticket) -> LadderVersion:
-    session = object_session(ticket)
-    if session is None or ticket.ladder_id is None:
-        raise RuntimeError("a ticket climbs inside of its session")
+    session, ladder_id = _session(ticket), ticket.ladder_id or 0
     known: dict[int, LadderVersion] = session.info.setdefault(_CACHED, {})
-    if ticket.ladder_id not in known:
-        known[ticket.ladder_id] = session.get_one(LadderVersion, ticket.ladder_id)
-    return known[ticket.ladder_id]
+    if ladder_id not in known:
+        known[ladder_id] = session.get_one(LadderVersion, ladder_id)
+    return known[ladder_id]
+
+
+def _session(ticket: Ticket) -> Session:
+    session = object_session(ticket)
+    if session is None:
+        raise RuntimeError("a ticket climbs inside of its session")
+    return session
 
 
 def _row(step: Step) -> dict[str, Any]:

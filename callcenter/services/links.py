@@ -5,11 +5,11 @@ The token is only made when a message is sent; the database holds the link, not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from itsdangerous import BadData, URLSafeSerializer
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.services.errors import NotFound
@@ -70,31 +70,54 @@ def link_for(
 ) -> OfficerLink:
     """The person's link to the ticket; see `links_for`."""
     pair = (ticket_id, person_key)
-    return links_for(session, [pair], now=now, lifetime=lifetime)[pair]
+    ids = links_for(session, [pair], now=now, lifetime=lifetime)
+    return session.get_one(OfficerLink, ids[pair], populate_existing=True)
 
 
 def links_for(
-    session: Session, pairs: Sequence[tuple[int, str]], *, now: datetime, lifetime: timedelta
-) -> dict[tuple[int, str], OfficerLink]:
-    """Links of (ticket, person), made when missing; from now on each works for `lifetime`.
+    session: Session,
+    pairs: Collection[tuple[int, str]],
+    *,
+    now: datetime,
+    lifetime: timedelta,
+) -> dict[tuple[int, str], int]:
+    """Ids of links of (ticket, person), made when missing; from now on each works for `lifetime`.
 
     A message that goes out now must not carry a link that dies tomorrow. A revoked link stays
-    revoked.
+    revoked. However many they are, the database is asked three times.
     """
-    tickets = {ticket_id for ticket_id, _ in pairs}
-    found = session.scalars(select(OfficerLink).where(OfficerLink.ticket_id.in_(tickets)))
-    links = {(link.ticket_id, link.person_key): link for link in found}
     ends = now + lifetime
-    for pair in pairs:
-        if pair not in links:
-            ticket_id, person_key = pair
-            links[pair] = OfficerLink(
-                ticket_id=ticket_id, person_key=person_key, created_at=now, expires_at=ends
-            )
-            session.add(links[pair])
-        links[pair].expires_at = max(links[pair].expires_at, ends)
-    session.flush()
-    return links
+    found = session.execute(
+        select(
+            OfficerLink.ticket_id, OfficerLink.person_key, OfficerLink.id, OfficerLink.expires_at
+        ).where(
+            OfficerLink.ticket_id.in_({ticket_id for ticket_id, _ in pairs}),
+            OfficerLink.person_key.in_({person_key for _, person_key in pairs}),
+        )
+    )
+    there = {(ticket_id, person): (link_id, end) for ticket_id, person, link_id, end in found}
+    ids = {pair: there[pair][0] for pair in pairs if pair in there}
+    short = [ids[pair] for pair in ids if there[pair][1] < ends]
+    if short:
+        session.execute(
+            update(OfficerLink)
+            .where(OfficerLink.id.in_(short))
+            .values(expires_at=ends)
+            .execution_options(synchronize_session=False)
+        )
+    missing = [pair for pair in dict.fromkeys(pairs) if pair not in there]
+    if missing:
+        made = session.execute(
+            insert(OfficerLink).returning(
+                OfficerLink.ticket_id, OfficerLink.person_key, OfficerLink.id
+            ),
+            [
+                {"ticket_id": ticket, "person_key": person, "created_at": now, "expires_at": ends}
+                for ticket, person in missing
+            ],
+        )
+        ids |= {(ticket, person): link_id for ticket, person, link_id in made}
+    return ids
 
 
 def open_link(session: Session, link_id: int, now: datetime) -> OfficerLink:

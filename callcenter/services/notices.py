@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import Urgency
@@ -90,30 +91,35 @@ def write_all(
     _post(
         session,
         [
-            Notice(
-                key=key,
-                kind=told.kind,
-                ticket_id=told.ticket.id,
-                complaint_id=told.ticket.complaint_id,
-                person_key=person.key,
-                subject=told.words.subject[:200],
-                body=told.words.body,
-                link_id=made[told.ticket.id, person.key].id,
-                urgent=told.ticket.urgency is Urgency.EMERGENCY,
-                state="queued",
-                not_before=told.not_before or now,
-                created_at=now,
-            )
+            {
+                "key": key,
+                "kind": told.kind,
+                "ticket_id": told.ticket.id,
+                "complaint_id": told.ticket.complaint_id,
+                "person_key": person.key,
+                "subject": told.words.subject[:200],
+                "body": told.words.body,
+                "link_id": made[told.ticket.id, person.key],
+                "urgent": told.ticket.urgency is Urgency.EMERGENCY,
+                "not_before": told.not_before or now,
+                "created_at": now,
+            }
             for key, (told, person) in fresh.items()
         ],
     )
 
 
-def _post(session: Session, written: list[Notice]) -> None:
-    session.add_all(written)
+def _post(session: Session, written: Sequence[dict[str, Any]]) -> None:
+    """All of them in one statement, and to the workers after the commit."""
+    if not written:
+        return
     session.flush()
-    for notice in written:
-        post_after_commit(session, notice.id, urgent=notice.urgent)
+    made = session.execute(
+        insert(Notice).returning(Notice.id, Notice.urgent),
+        [{"state": "queued", **values} for values in written],
+    )
+    for notice_id, urgent in sorted((notice_id, urgent) for notice_id, urgent in made):
+        post_after_commit(session, notice_id, urgent=urgent)
 
 
 def to_reporter(
@@ -171,17 +177,16 @@ def to_office(
     _post(
         session,
         [
-            Notice(
-                key=f"{key}:{person.key}",
-                kind=kind,
-                person_key=person.key,
-                subject=words.subject[:200],
-                body=words.body,
-                urgent=True,
-                state="queued",
-                not_before=now,
-                created_at=now,
-            )
+            {
+                "key": f"{key}:{person.key}",
+                "kind": kind,
+                "person_key": person.key,
+                "subject": words.subject[:200],
+                "body": words.body,
+                "urgent": True,
+                "not_before": now,
+                "created_at": now,
+            }
             for person in people
         ],
     )

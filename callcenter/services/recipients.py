@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -44,7 +45,8 @@ class Directory:
         for person in _active(session, agencies):
             self._people[person.agency_key, person.post].append(person)
         self._on_duty = roster.on_duty(session, agencies, now, rules)
-        self._told = _told(session, [ticket.id for ticket in tickets])
+        self._session, self._tickets = session, tickets
+        self._since: dict[int, set[str]] = defaultdict(set)
 
     def people_for(self, ticket: Ticket, posts: Iterable[Post]) -> list[Person]:
         """The people behind these posts for this ticket, each once."""
@@ -56,7 +58,12 @@ class Directory:
 
     def tell(self, ticket: Ticket, people: Iterable[Person]) -> None:
         """From now on these count as told about the ticket."""
-        self._told[ticket.id].update(person.key for person in people)
+        self._since[ticket.id].update(person.key for person in people)
+
+    @cached_property
+    def _before(self) -> dict[int, set[str | None]]:
+        """Who was told before; few steps ask."""
+        return _told(self._session, [ticket.id for ticket in self._tickets])
 
     def _holders(self, ticket: Ticket, post: Post) -> list[Person]:
         if post not in AGENCY_POSTS:
@@ -70,7 +77,8 @@ class Directory:
         if post is Post.DUTY:
             return first[:1]
         rest = [p for p in officers if p not in first]  # off duty, but better than their head
-        return [p for p in (*first, *rest) if p.key not in self._told[ticket.id]][:1]
+        told = self._before[ticket.id] | self._since[ticket.id]
+        return [p for p in (*first, *rest) if p.key not in told][:1]
 
     def _of_duty(self, agency_key: str, officers: list[Person]) -> list[Person]:
         """Those on duty, in the order of the plan; all of them where there is none."""

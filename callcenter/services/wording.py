@@ -21,6 +21,7 @@ from callcenter.store.places import village
 from ivr.numbers import format_number
 
 _EXCERPT = 280  # of the transcript: the rest is behind the link
+_FEWEST = 5  # digits: a text with fewer holds no telephone number, and need not be searched
 #: A mobile number however it was written or cut short; the library finds all others.
 _MOBILE = re.compile(r"(?<!\d)(?:\+?62|0)[\s.()-]*8(?:[\s.()-]*\d){6,12}(?!\d)")
 
@@ -235,15 +236,20 @@ def excerpt(text: str, complaint: Complaint) -> str:
 
 def discreet(text: str, complaint: Complaint) -> str:
     """The text without telephone numbers and without the reporter's name."""
-    numbers = {m.raw_string for m in PhoneNumberMatcher(text, "ID", leniency=Leniency.VALID)}
-    for number in sorted(numbers, key=len, reverse=True):
-        text = text.replace(number, "•••")
-    text = _MOBILE.sub("•••", text)
+    if sum(map(str.isdigit, text)) >= _FEWEST:
+        text = _without_numbers(text)
     name = complaint.reporter_name.split()
     if sum(map(len, name)) < 3:  # an initial would take letters out of other words
         return text
     spelled = r"\s+".join(map(re.escape, name))
     return re.sub(rf"(?<!\w){spelled}(?!\w)", "pelapor", text, flags=re.IGNORECASE)
+
+
+def _without_numbers(text: str) -> str:
+    numbers = {m.raw_string for m in PhoneNumberMatcher(text, "ID", leniency=Leniency.VALID)}
+    for number in sorted(numbers, key=len, reverse=True):
+        text = text.replace(number, "•••")
+    return _MOBILE.sub("•••", text)
 
 
 def local(moment: datetime, rules: Rules) -> str:

@@ -12,8 +12,7 @@ from callcenter.domain.people import Post
 from callcenter.domain.ticket import TicketState
 from callcenter.domain.window import Clock, Step, Until, next_step
 from callcenter.gateways.channel import Arrival
-from callcenter.services import delivery
-from callcenter.services.escalation import BATCH
+from callcenter.services import delivery, escalation
 from callcenter.store.models import Escalation, History, Notice
 from tests.databases import Database
 from tests.services.conftest import (
@@ -249,9 +248,12 @@ def test_a_process_that_slept_takes_each_step_once_in_order(town: Town) -> None:
     assert town.ticket(ticket_id).next_step_key == "missed_48h"
 
 
-def test_more_tickets_than_one_turn_takes_are_all_taken(town: Town) -> None:
-    order = [town.sent() for _ in range(BATCH + 5)]
-    assert town.steps(T0 + 15 * MINUTE) == BATCH
+def test_more_tickets_than_one_turn_takes_are_all_taken(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(escalation, "BATCH", 20)
+    order = [town.sent() for _ in range(25)]
+    assert town.steps(T0 + 15 * MINUTE) == 20
     assert town.steps(T0 + 15 * MINUTE) == 5
     assert town.steps(T0 + 15 * MINUTE) == 0
     assert all(keys(town.taken(t)) == ["dispatch", "next_officer"] for t in order)
