@@ -83,7 +83,7 @@ def browser(chromium: BrowserType) -> Iterator[Browser]:
 
 @pytest.fixture
 def console(tmp_path: Path) -> Iterator[Console]:
-    site = Site(tmp_path, line="false")
+    site = Site(tmp_path)
     with site.store.write() as db:
         accounts.add_user(
             db,

@@ -152,10 +152,12 @@
       timer = null;
       return send();
     }).then(function () {
-      form.elements.draft.value = version;
-      ready = true;
-      form.requestSubmit(button);
-      ready = false;
+      setTimeout(function () { /* not while the first attempt is still being refused */
+        form.elements.draft.value = version;
+        ready = true;
+        form.requestSubmit(button);
+        ready = false;
+      });
     });
   });
 
