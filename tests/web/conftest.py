@@ -439,8 +439,8 @@ def eventually(page: Page, script: str, within_ms: int = 5000) -> None:
     raise AssertionError(f"never true: {script}")
 
 
-def shot(page: Page, name: str) -> None:
-    """A picture for people, kept in a folder that git ignores."""
+def shot(page: Page, name: str, *, whole: bool = False) -> None:
+    """A picture for people, kept in a folder that git ignores; `whole`: all of a long page."""
     folder = ROOT / "test-artifacts" / "screens"
     folder.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=str(folder / f"{name}.png"))
+    page.screenshot(path=str(folder / f"{name}.png"), full_page=whole)
