@@ -15,7 +15,8 @@ from typing import Protocol
 
 from sqlalchemy import or_, select, true, update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from callcenter.gateways.channel import (
     Arrival,
@@ -64,7 +65,7 @@ class Claim:
 
     `doubtful_since`: an earlier attempt may have arrived, look first. `only_look`: this way is
     used up; when nothing is found, the next way is tried. `report_of`: the ticket whose report
-    goes along as a file.
+    goes along as a file. `first`: nobody tried before.
     """
 
     notice_id: int
@@ -72,6 +73,7 @@ class Claim:
     attempt_id: int
     channel: str
     message: Outgoing
+    first: bool = False
     doubtful_since: datetime | None = None
     only_look: bool = False
     report_of: int | None = None
@@ -158,7 +160,7 @@ def claim_notice(
     )
     if taken.rowcount != 1:  # type: ignore[attr-defined]
         return None
-    notice = session.get_one(Notice, notice_id)
+    notice = _read(session, notice_id)
     attempts = notice.attempts[notice.forgiven :]
     doubts = [a for a in notice.attempts if not a.result]  # a resend forgives tries, not doubts
     reporter = _reporter(session, notice)
@@ -181,10 +183,20 @@ def claim_notice(
         written.id,
         channel,
         _message(notice, to, carriers, reporter),
+        first=not notice.attempts,
         doubtful_since=doubtful.started_at if doubtful else None,
         only_look=doubtful is not None and _used_up(channel, attempts, doubts=True),
         report_of=notice.ticket_id if _carries_paper(notice, channel) else None,
     )
+
+
+def _read(session: Session, notice_id: int) -> Notice:
+    """The notice with whom it goes to; at the first claim there is no attempt to be asked for."""
+    found = select(Notice).where(Notice.id == notice_id).options(joinedload(Notice.person))
+    notice = session.scalars(found).one()
+    if notice.fence == 1:
+        set_committed_value(notice, "attempts", [])
+    return notice
 
 
 def _carries_paper(notice: Notice, channel: str) -> bool:
@@ -282,7 +294,7 @@ def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rul
     written = session.get_one(NoticeAttempt, claim.attempt_id)
     written.finished_at = now
     said = result.said
-    if notice is not None and result.certain:
+    if notice is not None and result.certain and not claim.first:
         _close_doubts(session, written, all_of_them=not isinstance(said, TransportError))
     if isinstance(said, TransportError):
         _failed(notice, written, result, said, now)

@@ -84,18 +84,10 @@ def links_for(
     """Ids of links of (ticket, person), made when missing; from now on each works for `lifetime`.
 
     A message that goes out now must not carry a link that dies tomorrow. A revoked link stays
-    revoked. However many they are, the database is asked three times.
+    revoked. However many they are, the database is asked four times.
     """
     ends = now + lifetime
-    found = session.execute(
-        select(
-            OfficerLink.ticket_id, OfficerLink.person_key, OfficerLink.id, OfficerLink.expires_at
-        ).where(
-            OfficerLink.ticket_id.in_({ticket_id for ticket_id, _ in pairs}),
-            OfficerLink.person_key.in_({person_key for _, person_key in pairs}),
-        )
-    )
-    there = {(ticket_id, person): (link_id, end) for ticket_id, person, link_id, end in found}
+    there = _links_of(session, pairs)
     ids = {pair: there[pair][0] for pair in pairs if pair in there}
     short = [ids[pair] for pair in ids if there[pair][1] < ends]
     if short:
@@ -107,17 +99,29 @@ def links_for(
         )
     missing = [pair for pair in dict.fromkeys(pairs) if pair not in there]
     if missing:
-        made = session.execute(
-            insert(OfficerLink).returning(
-                OfficerLink.ticket_id, OfficerLink.person_key, OfficerLink.id
-            ),
+        session.execute(
+            insert(OfficerLink),
             [
                 {"ticket_id": ticket, "person_key": person, "created_at": now, "expires_at": ends}
                 for ticket, person in missing
             ],
         )
-        ids |= {(ticket, person): link_id for ticket, person, link_id in made}
+        made = _links_of(session, missing)
+        ids |= {pair: made[pair][0] for pair in missing}
     return ids
+
+
+def _links_of(
+    session: Session, pairs: Collection[tuple[int, str]]
+) -> dict[tuple[int, str], tuple[int, datetime]]:
+    """(ticket, person) -> id and end, of those that there are."""
+    found = select(
+        OfficerLink.ticket_id, OfficerLink.person_key, OfficerLink.id, OfficerLink.expires_at
+    ).where(
+        OfficerLink.ticket_id.in_({ticket_id for ticket_id, _ in pairs}),
+        OfficerLink.person_key.in_({person_key for _, person_key in pairs}),
+    )
+    return {(t, person): (link_id, end) for t, person, link_id, end in session.execute(found)}
 
 
 def open_link(session: Session, link_id: int, now: datetime) -> OfficerLink:

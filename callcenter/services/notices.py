@@ -114,11 +114,10 @@ def _post(session: Session, written: Sequence[dict[str, Any]]) -> None:
     if not written:
         return
     session.flush()
-    made = session.execute(
-        insert(Notice).returning(Notice.id, Notice.urgent),
-        [{"state": "queued", **values} for values in written],
-    )
-    for notice_id, urgent in sorted((notice_id, urgent) for notice_id, urgent in made):
+    session.execute(insert(Notice), [{"state": "queued", **values} for values in written])
+    keys = [values["key"] for values in written]
+    made = select(Notice.id, Notice.urgent).where(Notice.key.in_(keys)).order_by(Notice.id)
+    for notice_id, urgent in session.execute(made):
         post_after_commit(session, notice_id, urgent=urgent)
 
 

@@ -79,6 +79,10 @@ class Store:
         if engine.dialect.name == "postgresql":
             options["isolation_level"] = "REPEATABLE READ"
         self._reader = engine.execution_options(**options)
+        # SQLite's driver would begin transactions of its own after an AUTOCOMMIT.
+        self._glancer = self._reader
+        if engine.dialect.name == "postgresql":
+            self._glancer = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -111,6 +115,12 @@ class Store:
     def look(self) -> Iterator[Connection]:
         """As `read`, for a statement or two that make no objects: a connection and no more."""
         with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """For one small question, outside of any session; holds nobody up."""
+        with self._glancer.connect() as connection:
             yield connection
 
     @contextmanager
