@@ -75,6 +75,11 @@ class FakeTwilio:
         self.accepted: list[dict[str, Any]] = []
         #: Requests by what they wanted: "send", "list", "fetch".
         self.asked: Counter[str] = Counter()
+        #: How often each answer was given.
+        self.given: Counter[Step] = Counter()
+        #: People who have unsubscribed, and whether everybody else gets what was taken.
+        self.unsubscribed: set[str] = set()
+        self.delivers = False
         self._page_size = page_size
         self._plans: dict[str, deque[Step]] = {}
         self._always: dict[str, Step] = {}
@@ -159,7 +164,9 @@ class FakeTwilio:
         with self._changed:
             self.asked[kind] += 1
             plan = self._plans.get(kind)
-            return plan.popleft() if plan else self._always.get(kind, Answer.ACCEPT)
+            step = plan.popleft() if plan else self._always.get(kind, Answer.ACCEPT)
+            self.given[step] += 1
+            return step
 
     def wait_for_the_end(self) -> None:
         """Say nothing for as long as the fake lives."""
@@ -174,6 +181,8 @@ class FakeTwilio:
         to, sender, body = (form.get(key, "") for key in ("To", "From", "Body"))
         if not _ADDRESS.fullmatch(to):
             return refused(Refusal(21211, words=f"The 'To' number {to} is not valid."))
+        if to.removeprefix("whatsapp:") in self.unsubscribed:
+            return refused(Refusal(21610, words=f"{to} has unsubscribed."))
         if sender not in (self.sms_from, f"whatsapp:{self.whatsapp_from}"):
             return refused(Refusal(21606, words=f"{sender} is not yours."))
         if not body:
@@ -186,6 +195,7 @@ class FakeTwilio:
         """One message."""
         for made in self.accepted:
             if made["sid"] == sid:
+                made["status"] = "delivered" if self.delivers else made["status"]
                 return 200, json.dumps(made)
         return refused(Refusal(20404, 404, f"{sid} was not found"))
 

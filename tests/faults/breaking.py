@@ -2,10 +2,11 @@
 
     python -m tests.faults.breaking PLAN.json worker --config config.yaml
 
-PLAN.json: {"deaths": a file that gets one line per death, "chance": of dying at each point,
-"peace": a file that ends the dying, "lease_s": how long a worker may hold a notice}. The points
-stand around what a crash can tear apart: the claim, the attempt that is written down, the
-sending, the provider's answer, and the mark. The product itself knows nothing of them.
+PLAN.json: {"deaths": a file that gets one line per death, "chance": of dying at each point, "seed":
+of these chances, "peace": a file that ends the dying, "lease_s": how long a worker may hold a
+notice}. The points stand around what a crash can tear apart: the claim, the attempt that is
+written down, the sending, the provider's answer, and the mark. The product itself knows nothing
+of them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Plan:
         self._deaths, self._peace = Path(told["deaths"]), Path(told["peace"])
         self._chance: float = told["chance"]
         self.lease = timedelta(seconds=told["lease_s"])
-        self._dice = random.SystemRandom()
+        lives = self._deaths.read_text() if self._deaths.exists() else ""
+        self._dice = random.Random(f"{told['seed']} {sys.argv[1]} {len(lives)}")
 
     def point(self, name: str) -> None:
         """Perhaps the end."""

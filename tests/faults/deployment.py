@@ -25,6 +25,7 @@ from callcenter.services.intake import Clip, HeardCall, file_call
 from callcenter.store.migrate import upgrade
 from callcenter.wiring import Wiring
 from ivr.numbers import make_number
+from tests.contract.fake_twilio import FakeTwilio
 from tests.running import ROOT, free_block, until
 
 
@@ -152,3 +153,22 @@ class Site:
                 now=datetime.now(UTC),
                 rules=self.rules,
             ).id
+
+
+def tell_by_twilio(site: Site, twilio: FakeTwilio) -> None:
+    """From now on the processes that start here send by WhatsApp and SMS through this account."""
+    secret = site.folder / "twilio.secret"
+    secret.write_text(twilio.auth_token)
+    secret.chmod(0o600)
+    account = {
+        "account_sid": twilio.account_sid,
+        "auth_token_file": str(secret),
+        "whatsapp_from": twilio.whatsapp_from,
+        "sms_from": twilio.sms_from,
+        "api_url": twilio.url,
+    }
+    text = site.file.read_text().replace("channels: [screen]", "channels: [whatsapp, sms]")
+    rows = "\n".join(f'    {key}: "{value}"' for key, value in account.items())
+    text, count = re.subn(r"(?m)^notices:\n", f"notices:\n  twilio:\n{rows}\n", text)
+    assert count == 1
+    site.file.write_text(text)

@@ -3,6 +3,10 @@
 Workers, clock and web die by themselves at named points (`breaking.py`); queue and PostgreSQL
 are killed from outside at any moment. Whoever dies is started again, as the supervisor does. The
 provider is a real server that counts what it took, and sometimes says nothing about it.
+
+Endurance goes in slices, each a deployment of its own with a seed of its own:
+
+    make endurance ARGS="tests/faults/test_kill_matrix.py -k postgresql-seed3"
 """
 
 from __future__ import annotations
@@ -14,10 +18,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,10 +37,12 @@ from tests.contract.fake_twilio import Answer, FakeTwilio
 from tests.databases import Postgres, running
 from tests.faults.breaking import POINTS
 from tests.faults.conftest import MakeSite
-from tests.faults.deployment import Process, Site
+from tests.faults.deployment import Process, Site, tell_by_twilio
 from tests.running import until
 
 SCALE = 14400  # the 48 hours of the ladder in 12 seconds
+LATE = timedelta(seconds=60)  # at most, for a step, after whatever died last is back
+SLICES, KILLS = range(1, 6), 100  # for each database
 T = TypeVar("T")
 PASSWORD = "satu-dua-tiga-empat"
 
@@ -50,6 +56,8 @@ class Misery:
     postgres: Postgres | None
     folder: Path
     kills: Counter[str] = field(default_factory=Counter)
+    #: When something that had died was there again, as far as it can be seen from outside.
+    back: list[datetime] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -76,6 +84,7 @@ class Misery:
             process.child.wait()
             if not self.over.is_set():
                 process.start()
+                self.back.append(datetime.now(UTC))
 
     def peace(self) -> None:
         """From now on nobody dies."""
@@ -83,19 +92,21 @@ class Misery:
 
 
 @contextmanager
-def misery(make: MakeSite, kind: str, chance: float, lease_s: float) -> Iterator[Misery]:
+def misery(make: MakeSite, kind: str, seed: int, lease_s: float) -> Iterator[Misery]:
     with ExitStack() as stack:
         twilio = stack.enter_context(FakeTwilio())
         postgres, values = None, {}
         if kind == "postgresql":
-            postgres = stack.enter_context(running())
+            # One that forgets commits when it is killed is not the one that is promised.
+            postgres = stack.enter_context(running(durable=True))
             values["database"] = postgres.create("aduan24")
         site = make(enabled="false", time_scale=SCALE, workers=2, **values)
         folder = site.folder
         here = Misery(site, twilio, postgres, folder)
-        _tell_by_twilio(site, twilio)
+        tell_by_twilio(site, twilio)
+        twilio.delivers = True
         plan = {"deaths": str(folder / "deaths"), "peace": str(folder / "peace")}
-        plan |= {"chance": chance, "lease_s": lease_s}
+        plan |= {"chance": 0.12, "seed": seed, "lease_s": lease_s}
         (folder / "plan.json").write_text(json.dumps(plan))
         with site.store.write() as session:
             accounts.add_user(
@@ -115,24 +126,6 @@ def misery(make: MakeSite, kind: str, chance: float, lease_s: float) -> Iterator
             here.over.set()
 
 
-def _tell_by_twilio(site: Site, twilio: FakeTwilio) -> None:
-    secret = site.folder / "twilio.secret"
-    secret.write_text(twilio.auth_token)
-    secret.chmod(0o600)
-    account = {
-        "account_sid": twilio.account_sid,
-        "auth_token_file": str(secret),
-        "whatsapp_from": twilio.whatsapp_from,
-        "sms_from": twilio.sms_from,
-        "api_url": twilio.url,
-    }
-    text = site.file.read_text().replace("channels: [screen]", "channels: [whatsapp, sms]")
-    rows = "\n".join(f'    {key}: "{value}"' for key, value in account.items())
-    text, count = re.subn(r"(?m)^notices:\n", f"notices:\n  twilio:\n{rows}\n", text)
-    assert count == 1
-    site.file.write_text(text)
-
-
 # ---------------------------------------------------------------- an operator who never gives up
 
 
@@ -145,7 +138,7 @@ class Operator(threading.Thread):
         self._base = f"http://127.0.0.1:{here.site.config.web.port}"
         self._session = requests.Session()
         self.enough = threading.Event()
-        self.done = False
+        self.done, self.heard = False, "nothing"
 
     def run(self) -> None:
         while not self.enough.is_set():
@@ -184,8 +177,11 @@ class Operator(threading.Thread):
                 "order": "Periksa.",
                 "do": "dispatch",
             }
-            self._session.post(f"{self._base}/complaints/{complaint_id}", fields, timeout=10)
-        except (requests.RequestException, AssertionError):
+            address = f"{self._base}/complaints/{complaint_id}"
+            answer = self._session.post(address, fields, timeout=10)
+            self.heard = f"{complaint_id}: {answer.status_code}"
+        except (requests.RequestException, AssertionError) as error:
+            self.heard = f"{complaint_id}: {error!r}"
             self._here.over.wait(0.1)
 
     def _page(self, path: str) -> str:
@@ -210,42 +206,50 @@ def _value(page: str, name: str) -> str:
 # ---------------------------------------------------------------- the test
 
 
-@pytest.mark.parametrize(
-    "kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.endurance)]
-)
-@pytest.mark.parametrize(
-    ("kills", "lease_s"),
-    [
-        pytest.param(12, 3.0, id="12", marks=pytest.mark.timeout(240)),
-        pytest.param(500, 45.0, id="500", marks=[pytest.mark.endurance, pytest.mark.timeout(3600)]),
-    ],
-)
-def test_each_step_once_and_told_once_whoever_dies(
-    site: MakeSite, kind: str, kills: int, lease_s: float
-) -> None:
-    with misery(site, kind, chance=0.12, lease_s=lease_s) as here:
-        operator = Operator(here)
-        operator.start()
-        _kill_until(here, kills)
-        operator.enough.set()
-        here.peace()
-        recovery = time.monotonic()
-        here.twilio.behave(Answer.ACCEPT)
-        operator.join(60)
-        assert operator.done, "the operator gave up"
-        until(lambda: _all_told(here.site) and not _steps_left(here.site), 60 + 45)
-        recovered = time.monotonic() - recovery
-        _assert_once(here)
-        print(
-            f"{kind}: {here.count} kills, {len(here.twilio.accepted)} messages, "
-            f"all told {recovered:.1f} s after the last; {Counter(here.deaths) + here.kills}"
-        )
-        assert set(here.deaths) <= set(POINTS)
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(("kind", "kills"), [("sqlite", 12), ("postgresql", 6)])
+def test_each_step_once_and_told_once_whoever_dies(site: MakeSite, kind: str, kills: int) -> None:
+    with misery(site, kind, seed=7, lease_s=3.0) as here:
+        _die_and_recover(here, kind, kills, seed=7)
 
 
-def _kill_until(here: Misery, kills: int) -> None:
+@pytest.mark.endurance
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", SLICES, ids="seed{}".format)
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_thousand_deaths(site: MakeSite, kind: str, seed: int) -> None:
+    with misery(site, kind, seed, lease_s=45.0) as here:
+        _die_and_recover(here, kind, KILLS, seed)
+
+
+def _die_and_recover(here: Misery, kind: str, kills: int, seed: int) -> None:
+    operator = Operator(here)
+    operator.start()
+    _kill_until(here, kills, seed)
+    operator.enough.set()
+    here.peace()
+    recovery = time.monotonic()
+    here.twilio.behave(Answer.ACCEPT)
+    operator.join(60)
+    assert operator.done, f"the operator gave up; last heard of complaint {operator.heard}"
+    until(lambda: not _steps_left(here.site) and _all_told(here.site), 60 + 45)
+    recovered = time.monotonic() - recovery
+    steps = _assert_once(here)
+    absolute = max(step.taken_at - step.due_at for step in steps).total_seconds()
+    late = max(_late(step, here.back) for step in steps)
+    print(
+        f"\n{kind}, seed {seed}: {here.count} kills; {len(steps)} steps, each once, latest "
+        f"{absolute:.1f} s late, {late.total_seconds():.1f} s after whatever died was back; "
+        f"{len(here.twilio.accepted)} notices, each once; all told {recovered:.1f} s after the "
+        f"last kill; {Counter(here.deaths) + here.kills}"
+    )
+    assert set(here.deaths) <= set(POINTS)
+    assert late <= LATE
+
+
+def _kill_until(here: Misery, kills: int, seed: int) -> None:
     """The queue and PostgreSQL from outside, and a provider that sometimes does not answer."""
-    dice = random.Random(7)
+    dice = random.Random(seed)
     while here.count < kills:
         here.over.wait(dice.uniform(0.2, 2.5))
         here.twilio.behave(dice.choice((Answer.CUT_AFTER, Answer.CUT_BEFORE, Answer.BROKEN_AFTER)))
@@ -254,9 +258,11 @@ def _kill_until(here: Misery, kills: int) -> None:
             queue.kill()
             queue.start()
             here.kills["queue"] += 1
+            here.back.append(datetime.now(UTC))
         if here.postgres and dice.random() < 0.2:
             here.postgres.kill9()
             here.kills["PostgreSQL"] += 1
+            here.back.append(datetime.now(UTC))
 
 
 def _all_told(site: Site) -> bool:
@@ -271,18 +277,22 @@ def _steps_left(site: Site) -> int:
         return session.scalar(rows) or 0
 
 
-def _assert_once(here: Misery) -> None:
-    """Every step of every ticket once, every notice at the provider once, none more."""
+def _assert_once(here: Misery) -> Sequence[Escalation]:
+    """Every step of every ticket once, every notice at the provider once, none more; the steps."""
     rules = here.site.rules
     expected = {step.key for step in rules.ladders["report"] if step.clock == "dispatched"}
     with here.site.store.read() as session:
         complaints = session.scalar(select(func.count()).select_from(Complaint))
         tickets = session.scalars(select(Ticket.id)).all()
-        taken = Counter(
-            (ticket, key)
-            for ticket, key in session.execute(select(Escalation.ticket_id, Escalation.step_key))
-        )
+        steps = session.scalars(select(Escalation)).all()
+        taken = Counter((step.ticket_id, step.step_key) for step in steps)
         told = session.scalars(select(Notice.provider_id)).all()
     assert len(tickets) == complaints
     assert taken == Counter({(ticket, key): 1 for ticket in tickets for key in expected})
     assert sorted(told) == sorted(message["sid"] for message in here.twilio.accepted)
+    return steps
+
+
+def _late(step: Escalation, back: list[datetime]) -> timedelta:
+    """Against the later of its due time and the last recovery before it was taken."""
+    return step.taken_at - max([step.due_at, *(at for at in back if at <= step.taken_at)])
