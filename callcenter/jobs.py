@@ -27,6 +27,8 @@ from callcenter.wiring import Wiring
 log = logging.getLogger("aduan24.worker")
 
 _AGAIN_AFTER_S = 0.5
+#: RQ's own pauses grow to a minute while the queue is away; all work would wait as long for them.
+_LONGEST_PAUSE_S = 2.0
 _RESULT_TTL_S = 0
 
 
@@ -90,6 +92,8 @@ class _Worker(SimpleWorker):
     One that brings the process down takes no other along: what it had claimed is due again when
     its lease ends, and everything else is in the database.
     """
+
+    max_connection_wait_time = _LONGEST_PAUSE_S
 
 
 def work(wiring: Wiring) -> None:

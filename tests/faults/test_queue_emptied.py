@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -12,15 +13,17 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 
+from callcenter.gateways import valkey
 from callcenter.store.models import Notice
 from tests.faults.conftest import MakeSite
-from tests.faults.deployment import Site
+from tests.faults.deployment import Process, Site
 from tests.running import until
 
 pytestmark = pytest.mark.timeout(240)
 
 PROMPT = timedelta(seconds=2)
 RECOVERED = timedelta(seconds=15)
+MINUTE = timedelta(seconds=60)
 
 
 @pytest.fixture
@@ -92,14 +95,53 @@ def _flush_until(redis: Redis, over: Callable[[], bool]) -> None:
         time.sleep(chance.uniform(0, 0.05))
 
 
-def test_killed_and_started_empty_nothing_is_forgotten(running: Site) -> None:
+@pytest.mark.parametrize("how", ["killed and started empty", "hung"])
+@pytest.mark.parametrize(
+    ("away_s", "tickets"),
+    [
+        (2.5, 4),  # the workers' pauses have grown to their longest
+        pytest.param(
+            600, 200, marks=[pytest.mark.endurance, pytest.mark.timeout(1200)], id="10 minutes"
+        ),
+    ],
+)
+def test_after_a_time_without_it_everything_due_leaves_within_a_minute(
+    running: Site, how: str, away_s: float, tickets: int
+) -> None:
     queue = running.processes[0]
-    queue.kill()
-    for serial in range(2, 12):
+    over = time.monotonic() + away_s
+    _take_away(queue, how)
+    for serial in range(2, tickets + 2):
         running.ticket(serial)  # the dispatch itself does not wait for the queue
-    queue.start()
-    until(lambda: _all_handed_over(running), 30)
+        time.sleep(max(0.0, over - time.monotonic()) / (tickets + 2 - serial))
+    back = datetime.now(UTC)
+    _give_back(running, how)
+    until(lambda: _all_handed_over(running), MINUTE.total_seconds())
+    with running.store.read() as session:
+        sent = session.scalars(select(Notice.sent_at).order_by(Notice.sent_at)).all()
+    latest = max(at for at in sent if at) - back
+    print(
+        f"\nqueue {how}, {away_s:.0f} s away: {len(sent) - 1} due notices, "
+        f"the last one sent {latest.total_seconds():.1f} s after its return"
+    )
+    assert latest <= MINUTE
     assert _once(running)
+
+
+def _take_away(queue: Process, how: str) -> None:
+    if how == "hung":
+        queue.child.send_signal(signal.SIGSTOP)
+    else:
+        queue.kill()
+
+
+def _give_back(here: Site, how: str) -> None:
+    queue = here.processes[0]
+    if how == "hung":
+        queue.child.send_signal(signal.SIGCONT)
+    else:
+        queue.start()
+        until(lambda: valkey.answers(here.config.queue.port), 10)
 
 
 def test_a_worker_killed_with_a_notice_in_hand_is_followed_by_another(site: MakeSite) -> None:
