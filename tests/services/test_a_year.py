@@ -2,103 +2,61 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import monotonic
 
 import pytest
-from sqlalchemy import func, select
 
-from callcenter.domain.ticket import FINAL
-from callcenter.domain.window import Standing, standing
 from callcenter.services import figures
 from callcenter.services.figures import Figure
-from callcenter.store.models import Complaint, Escalation, History, Notice, Ticket
-from tests.services.conftest import DAY, HOUR, SQLITE, Town
-from tests.services.year import BEGINS, Told, Year
-
-#: What a ticket stands for in the figures.
-NAMES = {
-    Standing.MET: "met",
-    Standing.MISSED: "missed",
-    Standing.RUNNING: "open",
-    Standing.WITHDRAWN: "withdrawn",
-}
+from tests.services.conftest import DAY, HOUR, Town
+from tests.services.year_part import NAMES, Plan, live_all
 
 
-def retold(told: Told, now: datetime) -> str:
-    """A ticket as the programme's rules put it: an answer within 24 hours, or not."""
-    due = told.sent + timedelta(hours=24)
-    if told.answered is not None:
-        return "met" if told.answered < due else "missed"
-    if told.returned is not None:
-        return "withdrawn" if told.returned < due else "missed"
-    return "open" if now < due else "missed"
-
-
-@SQLITE
 @pytest.mark.parametrize(
-    ("complaints", "turn"),
+    ("complaints", "parts", "turn"),
     [
-        (1000, 12 * HOUR),
+        (1000, 1, 12 * HOUR),
         pytest.param(
-            100_000, 2 * HOUR, marks=[pytest.mark.endurance, pytest.mark.timeout(4 * 3600)]
+            100_000, 12, 2 * HOUR, marks=[pytest.mark.endurance, pytest.mark.timeout(4 * 3600)]
         ),
     ],
     ids=["1000", "100000"],
 )
-def test_every_ticket_of_a_year_counts_once(town: Town, complaints: int, turn: timedelta) -> None:
-    year = Year(town, seed=complaints, complaints=complaints, turn=turn)
-    began = monotonic()
-    year.passes()
-    now = year.ends
-    with town.store.read() as db:
-        counted = figures.by_agency_and_month(db, BEGINS, now, zone=town.rules.zone, now=now)
-        stands = [
-            (t.id, t.agency_key, t.dispatched_at, NAMES[standing(t.times, now)])
-            for t in db.scalars(select(Ticket))
-        ]
-        heard = db.scalar(select(func.count()).select_from(Complaint))
-        steps = Counter(map(tuple, db.execute(select(Escalation.ticket_id, Escalation.step_key))))
-        climbed = db.scalar(select(func.count()).where(History.verb.in_(("step", "missed"))))
-        keys = Counter(db.scalars(select(Notice.key)))
-        asleep = db.scalars(
-            select(Ticket.id).where(Ticket.state.not_in(FINAL), Ticket.next_step_at <= now)
-        ).all()
-    total = _sum(counted)
-    print(f"{complaints} complaints in {monotonic() - began:.0f} s: {total}; {len(steps)} steps")
+def test_every_ticket_of_a_year_counts_once(
+    migrated_file: Path, tmp_path: Path, complaints: int, parts: int, turn: timedelta
+) -> None:
+    """Many complaints come in several parts of the year, each with a database of its own: the
+    parts pass at the same time, and their sums are one year's.
+    """
+    began, plans = monotonic(), []
+    for which in range(parts):
+        (tmp_path / f"{which}").mkdir()
+        file = Path(shutil.copy(migrated_file, tmp_path / f"{which}" / "year.db"))
+        share = complaints * (which + 1) // parts - complaints * which // parts
+        plans.append(Plan(file, which, parts, share, turn))
+    year = live_all(plans)
+    total = Counter({name: sum(getattr(f, name) for f in year.figures) for name in NAMES.values()})
+    print(
+        f"\n{complaints} complaints in {monotonic() - began:.0f} s: {year.tickets} tickets, "
+        f"{dict(total)}; {year.steps} steps and {year.notices} notices, each once"
+    )
 
     # those who did it, the domain's rule and the database's figures agree on every ticket
-    zone = town.rules.zone
-    expected = Counter(
-        (told.agency, f"{told.sent.astimezone(zone):%Y-%m}", retold(told, now))
-        for told in year.told.values()
-    )
-    by_rule = Counter((a, f"{at.astimezone(zone):%Y-%m}", name) for _, a, at, name in stands)
-    by_figure = Counter(
-        {
-            (f.agency_key, f.month, name): getattr(f, name)
-            for f in counted
-            for name in NAMES.values()
-            if getattr(f, name)
-        }
-    )
-    assert expected == by_rule == by_figure
-    for figure in (*counted, total):
-        parts = figure.met + figure.missed + figure.open + figure.withdrawn
-        assert figure.dispatched == parts
-    assert total.dispatched == len(stands) == len(year.told)
-    assert all(getattr(total, name) for name in ("met", "missed", "withdrawn"))
+    assert year.told == year.by_rule == year.by_figure
+    for figure in year.figures:
+        ways = figure.met + figure.missed + figure.open + figure.withdrawn
+        assert figure.dispatched == ways
+    assert sum(f.dispatched for f in year.figures) == year.tickets == year.told.total()
+    assert all(total[name] for name in ("met", "missed", "withdrawn"))
     # nothing lost, nothing twice, nothing forgotten
-    assert heard == complaints
-    assert set(steps.values()) == set(keys.values()) == {1}
-    assert climbed == len(steps)
-    assert asleep == []
-
-
-def _sum(counted: list[Figure]) -> Figure:
-    names = ("dispatched", "met", "missed", "open", "withdrawn")
-    return Figure("*", "*", *(sum(getattr(f, name) for f in counted) for name in names))
+    assert year.complaints == complaints
+    assert year.times_taken == year.times_told == {1}
+    assert year.recorded == year.steps
+    assert year.asleep == 0
 
 
 def test_the_edges_of_a_month_and_of_a_window(town: Town) -> None:

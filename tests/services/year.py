@@ -1,6 +1,7 @@
 """A year in virtual time: citizens, operators and officers who do as they please.
 
-year = Year(town, seed=1, complaints=1000, turn=6 * HOUR)
+year = Year(town, seed=1, complaints=1000, turn=6 * HOUR)   # reported at any time of the year
+year = Year(..., part=(3, 12))      # reported in the fourth of twelve parts of the year
 year.passes()
 year.told            # what happened to each ticket, as those who did it remember
 """
@@ -51,17 +52,32 @@ class Told:
 
 
 class Year:
-    """Events in order; between them the clock turns every `turn`."""
+    """Events in order; between them the clock turns every `turn`, and twice a day when nobody
+    reports any more.
 
-    def __init__(self, town: Town, *, seed: int, complaints: int, turn: timedelta) -> None:
+    `part`: (which, of how many equal ones) part of the year the reports come in; it always passes
+    to the end, so that several years add up to one.
+    """
+
+    def __init__(
+        self,
+        town: Town,
+        *,
+        seed: int,
+        complaints: int,
+        turn: timedelta,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         self._town, self._chance, self._turn = town, Random(seed), turn
         self._rules = town.rules
         self._serial = count(1)
         self._deeds: list[tuple[datetime, int, Deed]] = []
         self.told: dict[int, Told] = {}
         self.ends = BEGINS + 365 * DAY
+        which, parts = part
+        self._busy_until = BEGINS + (which + 1) / parts * 365 * DAY + 3 * DAY
         for number in range(1, complaints + 1):
-            moment = BEGINS + self._chance.random() * 365 * DAY
+            moment = BEGINS + (which + self._chance.random()) / parts * 365 * DAY
             self._at(moment, lambda db, at, n=number: self._reported(db, at, n))  # type: ignore[misc]
 
     def passes(self) -> None:
@@ -94,8 +110,8 @@ class Year:
         if self._deeds:
             moments.append(self._deeds[0][0])
         soonest = min((m for m in moments if m is not None), default=self.ends)
-        turns = max(1, -(-(soonest - now) // self._turn))
-        return now + turns * self._turn
+        turn = self._turn if now < self._busy_until else max(self._turn, DAY / 2)
+        return now + max(1, -(-(soonest - now) // turn)) * turn
 
     def _at(self, moment: datetime, deed: Deed) -> None:
         heapq.heappush(self._deeds, (moment, next(self._serial), deed))
