@@ -12,8 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from errno import EADDRINUSE
+from queue import Empty, SimpleQueue
 
 from callcenter.config import Config
 from callcenter.gateways.asterisk import AsteriskSettings
@@ -31,11 +33,14 @@ from ivr.prompts import PromptsMissing
 log = logging.getLogger("aduan24.line")
 
 _LOOK_S = 0.2
-_SWEEP_S = 0.5
+_TURN_S = 0.5
+_SWEEP_S = 1.0  # a call whose end the exchange has told is filed at once
 _REFILL_S = 5.0
 _ANSWER_AGAIN_S = 2.0
 _ASK_AGAIN_S = 2.0  # a lost call is found this much later
+_ASKING_SHARE = 40  # with hundreds of calls an answer is long: asking takes a fortieth of the time
 _LOG_S = 1.0
+_ENDS_S = 5.0  # the record itself says when a call ends; this is for those whose end it missed
 _TIDY_S = 600.0
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
@@ -81,13 +86,14 @@ class _Line:
         self._failing: dict[str, str] = {}
         self._counted = False
         self._alive: frozenset[str] | None = None
-        self._asked_at = -math.inf
+        self._ask_at = -math.inf
+        self._hung_up: SimpleQueue[str] = SimpleQueue()
 
     def start(self) -> None:
         """Answer calls, listen to the exchange, file; returns at once."""
         self._do("answering", self._answer)
         if self._pbx:
-            self._pbx.on_hangup(lambda _: self._wake.set())
+            self._pbx.on_hangup(self._ended)
             self._pbx.start()
         if self._dialler:
             self._dialler.start()
@@ -105,15 +111,24 @@ class _Line:
         self._wake.set()
         self._thread.join(1.0)  # it may hang in the database: filing is safe to cut short
 
+    def _ended(self, call_id: str) -> None:
+        """The exchange's word that a call is over."""
+        self._hung_up.put(call_id)
+        self._wake.set()
+
     def _work(self) -> None:
-        names = ("numbers", "answering", "telling", "room", "calls", "tidying", "logs")
-        due = dict.fromkeys(names, 0.0)
+        names = ("numbers", "answering", "telling", "room", "calls", "ends", "tidying", "logs")
+        due = dict.fromkeys((*names, "sweep"), 0.0)
         while not self._over.is_set():
-            if self._wake.wait(_SWEEP_S):
+            if self._wake.wait(_TURN_S):
                 self._wake.clear()
                 self._over.wait(SETTLE_S)
-            self._do("filing", self._sweep)
+                self._do("filing", self._file_ended)
             now = time.monotonic()
+            if now >= due["sweep"]:
+                self._do("filing", self._sweep)
+                due["sweep"] = time.monotonic() + _SWEEP_S
+                now = time.monotonic()
             if now >= due["answering"]:
                 self._do("answering", self._answer)
                 due["answering"] = now + _ANSWER_AGAIN_S
@@ -129,6 +144,9 @@ class _Line:
             if self._log and now >= due["calls"]:
                 self._do("calls", self._compare)
                 due["calls"] = now + _LOG_S
+            if self._log and now >= due["ends"]:
+                self._do("ends of calls", self._compare_ends)
+                due["ends"] = now + _ENDS_S
             if self._log and now >= due["tidying"]:
                 self._do("tidying", self._tidy)
                 due["tidying"] = now + _TIDY_S
@@ -161,14 +179,24 @@ class _Line:
     def _sweep(self) -> None:
         self._sweeper.sweep(datetime.now(UTC), self._live)
 
+    def _file_ended(self) -> None:
+        """Those that have just hung up: with hundreds of calls a look at all of them is long."""
+        ended = set()
+        with suppress(Empty):
+            while True:
+                ended.add(self._hung_up.get_nowait())
+        if ended:
+            self._sweeper.sweep_these(datetime.now(UTC), ended)
+
     def _live(self) -> frozenset[str] | None:
         """Not asked at every sweep: the answer names every call, and a call that is younger than
         the answer is too young to be lost."""
-        now = time.monotonic()
-        if now - self._asked_at >= _ASK_AGAIN_S:
+        began = time.monotonic()
+        if began >= self._ask_at:
             if (alive := self._ask()) is None:
                 return None
-            self._alive, self._asked_at = alive, now
+            took = time.monotonic() - began
+            self._alive, self._ask_at = alive, began + max(_ASK_AGAIN_S, _ASKING_SHARE * took)
         return self._alive
 
     def _compare(self) -> None:
@@ -176,9 +204,12 @@ class _Line:
         if self._log:
             now = datetime.now(UTC)
             self._log.read(now)
-            self._log.end(now, self._ask)
             self._log.complete(now)
             self._log.remember(now)
+
+    def _compare_ends(self) -> None:
+        if self._log:
+            self._log.end(datetime.now(UTC), self._ask)
 
     def _tidy(self) -> None:
         if self._log:

@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from errno import ELOOP, ENOSPC
 from pathlib import Path
@@ -65,10 +65,23 @@ class Look:
     sidecars: tuple[str, ...]
     clips: Mapping[str, list[SpooledClip]]
     others: tuple[str, ...]
+    unended: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False)
 
-    def says(self, call_id: str, mark: bytes) -> bool:
-        """Whether these bytes are in a call's sidecar."""
-        return mark in (content_of(self._sidecar(call_id)) or b"")
+    def has_ended(self, call_id: str) -> bool:
+        """Whether the sidecar says so. One that has not grown since it did not is not read again:
+        hundreds of calls go on while one ends."""
+        sidecar = self._sidecar(call_id)
+        try:
+            stat = os.lstat(sidecar)
+        except OSError:
+            return False
+        as_it_is = stat.st_ino, stat.st_size
+        if self.unended.get(call_id) == as_it_is:
+            return False
+        if ENDED in (content_of(sidecar) or b""):
+            return True
+        self.unended[call_id] = as_it_is
+        return False
 
     def read(self, call_id: str) -> SpooledCall:
         """A call, whatever state its sidecar is in."""
@@ -87,6 +100,7 @@ class Spool:
 
     folder: Path
     quarantine_folder: Path
+    _unended: dict[str, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
 
     def prepare(self) -> None:
         """Make the folders; nobody but us and the PBX's user may look into them."""
@@ -175,13 +189,18 @@ class Spool:
 
     # ------------------------------------------------------------ reading
 
-    def look(self) -> Look:
-        """What lies in the spool now, by name alone: cheap, whatever many calls there are."""
+    def look(self, only: Collection[str] | None = None) -> Look:
+        """What lies in the spool now, by name alone: cheap, whatever many calls there are.
+
+        `only`: what belongs to these calls, by their ids.
+        """
         folder = self.folder.resolve()
         sidecars, others = [], []
         clips: dict[str, list[SpooledClip]] = {}
         with os.scandir(folder) as found:
             for entry in found:
+                if only is not None and _call_of(entry.name) not in only:
+                    continue
                 ours = entry.is_file(follow_symlinks=False)
                 if ours and (match := _CALL.fullmatch(entry.name)):
                     sidecars.append(match[1])
@@ -190,7 +209,10 @@ class Spool:
                     clips.setdefault(match[1], []).append(clip)
                 else:
                     others.append(entry.name)
-        return Look(folder, tuple(sorted(sidecars)), clips, tuple(sorted(others)))
+        if only is None:
+            for gone in self._unended.keys() - set(sidecars):
+                self._unended.pop(gone, None)
+        return Look(folder, tuple(sorted(sidecars)), clips, tuple(sorted(others)), self._unended)
 
     def call_ids(self) -> list[str]:
         """The calls that have a sidecar, in the order of their names."""
@@ -209,7 +231,7 @@ class Spool:
     def ready(self, look: Look | None = None) -> list[SpooledCall]:
         """The calls whose sidecar says that they ended."""
         look = look or self.look()
-        ended = (call_id for call_id in look.sidecars if look.says(call_id, ENDED))
+        ended = (call_id for call_id in look.sidecars if look.has_ended(call_id))
         return [call for call in map(look.read, ended) if call.ended_at]
 
     def orphans(
@@ -299,6 +321,11 @@ class Spool:
             target.with_name(target.name + ".reason").write_text(reason + "\n", encoding="utf-8")
         shutil.move(path, target)
         return target
+
+
+def _call_of(name: str) -> str:
+    """The call that a name would belong to."""
+    return name.removesuffix(".call").partition("_")[0]
 
 
 def _stray(path: Path) -> str:

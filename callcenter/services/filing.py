@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EMLINK, ENOSYS, ENOTSUP, EPERM, EXDEV
@@ -265,8 +265,20 @@ class Sweeper:
         cannot be filed is tried again in a later sweep and holds up no other; while the database
         is away one call is tried per sweep.
         """
-        filed, look = 0, self._filing.spool.look()
-        for call in self._waiting(look, now, live):
+        look = self._filing.spool.look()
+        filed = self._file(self._waiting(look, now, live), now)
+        self._put_strays_aside(look, now)
+        return filed
+
+    def sweep_these(self, now: datetime, call_ids: Collection[str]) -> int:
+        """File those of these calls that have ended; how many. What is left is for a sweep."""
+        spool = self._filing.spool
+        ready = spool.ready(spool.look(call_ids))
+        return self._file(self._due(call for call in ready if _settled(call, now)), now)
+
+    def _file(self, calls: Iterable[SpooledCall], now: datetime) -> int:
+        filed = 0
+        for call in calls:
             try:
                 self._filing.file(call, now)
             except _AWAY as error:
@@ -277,7 +289,6 @@ class Sweeper:
             else:
                 self._troubles.pop(call.call_id, None)
                 filed += 1
-        self._put_strays_aside(look, now)
         return filed
 
     def _waiting(self, look: Look, now: datetime, live: Live) -> Iterator[SpooledCall]:

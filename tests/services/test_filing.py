@@ -511,6 +511,21 @@ def test_a_call_is_filed_once_its_last_lines_are_written(
     assert rows(store) == [1, 1, 1, 1]
 
 
+def test_calls_that_have_hung_up_are_filed_and_the_others_are_left_for_a_sweep(
+    sweeper: Sweeper, store: Store, spool: Spool, spoken: Path
+) -> None:
+    other, going_on = "pbx1-1764000000.13", "pbx1-1764000000.14"
+    put(spool, complaint_1=spoken)
+    put(spool, SIDECAR, other)
+    put(spool, SIDECAR.replace("1764000064 ended=16\n", ""), going_on)
+    assert sweeper.sweep_these(NOW, {CALL, going_on, "pbx1-1764000000.15"}) == 1
+    assert rows(store) == [1, 1, 1, 1]
+    assert spool.call_ids() == [other, going_on]
+    assert sweeper.sweep_these(NOW, {CALL}) == 0
+    assert sweeper.sweep(NOW, lambda: {going_on}) == 1
+    assert spool.call_ids() == [going_on]
+
+
 @pytest.mark.parametrize("ended", ["1764000064", "1795536064"])
 def test_a_clock_that_was_wrong_holds_no_finished_call_back(
     sweeper: Sweeper, store: Store, spool: Spool, ended: str

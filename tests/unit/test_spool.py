@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr import sidecar as sidecars
 from ivr.numbers import make_number
 from ivr.spool import NotInSpool, Spool, is_call_id, parse
 
@@ -286,3 +287,35 @@ def test_a_filed_call_is_removed_and_removing_it_again_is_harmless(spool: Spool)
     spool.remove(call)
     spool.remove(call)
     assert [path.name for path in spool.folder.iterdir()] == [other.name]
+
+
+def test_a_look_at_some_calls_sees_no_others(spool: Spool) -> None:
+    for call_id in ("pbx1-1764000000.1", "pbx1-1764000000.2"):
+        spool.open_call(call_id, [("started", "pbx1"), ("ended", "16")])
+        spool.clip_path(call_id, "complaint", 1).write_bytes(b"x")
+    (spool.folder / "stray").write_bytes(b"")
+    look = spool.look({"pbx1-1764000000.2"})
+    assert (look.sidecars, look.others) == (("pbx1-1764000000.2",), ())
+    assert [call.call_id for call in spool.ready(look)] == ["pbx1-1764000000.2"]
+    assert len(spool.ready(look)[0].clips) == 1
+
+
+def test_a_call_that_goes_on_is_read_again_only_when_its_sidecar_has_grown(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    content_of = sidecars.content_of
+
+    def reading(path: Path) -> bytes | None:
+        read.append(path.name)
+        return content_of(path)
+
+    monkeypatch.setattr("ivr.spool.content_of", reading)
+    spool.open_call("pbx1-1764000000.1", [("started", "pbx1")])
+    assert [spool.ready() for _ in range(3)] == [[], [], []]
+    assert len(read) == 1
+    spool.append_event("pbx1-1764000000.1", "ended", "16")
+    assert len(spool.ready()) == 1
+    spool.remove(spool.ready()[0])
+    spool.open_call("pbx1-1764000000.1", [("started", "pbx1")])
+    assert spool.ready() == []
