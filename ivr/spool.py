@@ -117,10 +117,11 @@ class Spool:
 
     def verify(self, path: Path) -> Path:
         """The same path, resolved. Raises NotInSpool if it is a link or leaves the spool."""
-        resolved = path.resolve()
-        if path.is_symlink() or resolved.parent != self.folder.resolve():
-            raise NotInSpool(f"{path.name!r} is a link or leads out of the spool")
-        return resolved
+        folder, name = self.folder.resolve(), path.name
+        beside = path.parent in (folder, self.folder) or path.parent.resolve() == folder
+        if path.is_symlink() or not beside or name in ("", ".", ".."):
+            raise NotInSpool(f"{name!r} is a link or leads out of the spool")
+        return folder / name
 
     def clip_path(self, call_id: str, kind: str, take: int) -> Path:
         """Where a clip is recorded. Raises NotInSpool for a call id or kind that is not ours."""

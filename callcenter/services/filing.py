@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from errno import EMLINK, ENOSYS, ENOTSUP, EPERM, EXDEV
@@ -176,6 +177,11 @@ class _Place:
 
     def make(self) -> None:
         """The folder, and those above it: what citizens said, the owner's alone."""
+        with suppress(FileExistsError, FileNotFoundError):
+            self.folder.mkdir(mode=0o700)
+            return
+        if self.folder.is_dir():
+            return
         path = self.root
         for part in self.folder.relative_to(self.root).parts:
             path /= part

@@ -176,6 +176,8 @@ def _number_for(session: Session, call: Call, now: datetime) -> str:
 
 
 def _printable(text: str) -> str:
+    if text.isprintable():
+        return text[:80]
     return "".join(c for c in text if c.isprintable())[:80]
 
 
