@@ -141,13 +141,14 @@ def _dispatch(complaint_id: int, form: DeskForm) -> None:
 def settle_return(complaint_id: int) -> Answer:
     """No other agency is needed for what came back."""
     why = request.form.get("why", "")
-    return _do(
-        complaint_id,
-        lambda db: tickets.settle_return(
+
+    def settle(db: Session) -> None:
+        tickets.settle_return(
             db, complaint_id, why=why, actor=me().username, now=now(), rules=wiring().rules
-        ),
-        _("Tercatat: tidak perlu instansi lain."),
-    )
+        )
+        claims.done(db, complaint_id, now=now())
+
+    return _do(complaint_id, settle, _("Tercatat: tidak perlu instansi lain."))
 
 
 @door.post("/complaints/<int:complaint_id>/plans/<int:plan_id>/drop")

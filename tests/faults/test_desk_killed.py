@@ -12,7 +12,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -49,8 +49,8 @@ class Console:
         until(self.answers, 30, lambda: self.web.said)
 
     def answers(self) -> bool:
-        with suppress(OSError):
-            line = HTTPConnection("127.0.0.1", self.site.config.web.port, timeout=2)
+        port = self.site.config.web.port
+        with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, timeout=2)) as line:
             line.request("GET", "/healthz")
             return line.getresponse().status in (200, 503)
         return False
