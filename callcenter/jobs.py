@@ -10,17 +10,23 @@ import logging
 import os
 import signal
 import threading
+import time
 from datetime import UTC, datetime
 from functools import cached_property
 
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException
+from rq.worker import WorkerStatus
 
 from callcenter.gateways.postman import QUEUES
 from callcenter.heart import Heart
 from callcenter.services import delivery
+from callcenter.services.batch import named
 from callcenter.services.delivery import Carriers
 from callcenter.wiring import Wiring
 
@@ -30,6 +36,7 @@ _AGAIN_AFTER_S = 0.5
 #: RQ's own pauses grow to a minute while the queue is away; all work would wait as long for them.
 _LONGEST_PAUSE_S = 2.0
 _RESULT_TTL_S = 0
+_BEATS_EVERY_S = 5.0
 
 
 class _Bench:
@@ -91,9 +98,43 @@ class _Worker(SimpleWorker):
 
     One that brings the process down takes no other along: what it had claimed is due again when
     its lease ends, and everything else is in the database.
+
+    RQ keeps books in Redis about every job that runs; ours are in the database. So a job costs its
+    letter alone: taken, run, put away. One that breaks is kept where RQ keeps such jobs, and the
+    worker says every few seconds, not several times for each job, that it lives.
     """
 
     max_connection_wait_time = _LONGEST_PAUSE_S
+    _said_at = 0.0
+    _said = ""
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run it and put its letter away."""
+        self.set_state(WorkerStatus.BUSY)
+        try:
+            with self.death_penalty_class(job.timeout or 60, JobTimeoutException, job_id=job.id):
+                job.perform()
+        except Exception as error:  # whatever a notice provokes, the next one is sent
+            log.error("a job failed: %s", named(error))
+            job.started_at = job.ended_at = _now()
+            self.handle_job_failure(job, queue, exc_string=named(error))
+        else:
+            with self.connection.pipeline(transaction=False) as pipe:
+                pipe.delete(job.key)
+                self.set_state(WorkerStatus.IDLE, pipe)
+                pipe.execute()
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
+        """Only when the last one is old."""
+        if pipeline is not None or time.monotonic() - self._said_at > _BEATS_EVERY_S:
+            super().heartbeat(timeout, pipeline)
+            self._said_at = time.monotonic()
+
+    def set_state(self, state: str, pipeline: Pipeline | None = None) -> None:
+        """Only what is new."""
+        if state != self._said:
+            super().set_state(state, pipeline)
+            self._said = state
 
 
 def work(wiring: Wiring) -> None:

@@ -33,6 +33,8 @@ SEND, ASK = "callcenter.jobs.send_notice", "callcenter.jobs.ask_arrival"
 _SAME_LETTER_S = 15
 #: A job ends before its notice's lease does: nobody sends what another worker holds.
 _JOB_S = 40
+#: A letter that nobody took for so long is gone; whatever is still due has been posted again.
+_LETTER_S = 3600
 _QUICK_S = 1.0
 
 
@@ -113,6 +115,7 @@ class Postman:
                     args=(notice_id,),
                     job_id=job_id,
                     timeout=_JOB_S,
+                    ttl=_LETTER_S,
                     result_ttl=0,
                     failure_ttl=3600,
                     description=job_id,
