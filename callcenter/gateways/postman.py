@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
@@ -84,7 +83,7 @@ class Postman:
                 busy=sum(worker.get_state() == WorkerStatus.BUSY for worker in workers),
                 failed=sum(queue.failed_job_registry.count for queue in queues),
             )
-        except RedisError:
+        except Exception:  # see `_put`
             return None
 
     def _put(self, queue: str, function: str, notice_ids: Sequence[int]) -> None:
@@ -93,7 +92,9 @@ class Postman:
         try:
             self._enqueue(queue, function, notice_ids)
             self._away = False
-        except RedisError as error:
+        except Exception as error:
+            # What is no Redis answers as it likes, and redis-py then fails as it likes: a port that
+            # nobody holds may even be connected to itself. Whatever it is, nobody is held up.
             if not self._away:
                 log.warning(
                     "the queue is away (%s); the sweep will post again", type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -138,3 +139,20 @@ def test_what_answers_nonsense_is_held_against_nobody() -> None:
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         Postman(f"redis://127.0.0.1:{strange.getsockname()[1]}/0").post([(1, True)])
+
+
+class _Echo(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        while heard := self.request.recv(4096):
+            self.request.sendall(heard)
+
+
+def test_what_is_no_redis_holds_nobody_up() -> None:
+    """As a port of loopback that nobody holds: now and then it is connected to itself."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Echo) as echo:
+        threading.Thread(target=echo.serve_forever, args=(0.02,)).start()
+        post = Postman(f"redis://127.0.0.1:{echo.server_address[1]}/0")
+        post.post([(1, False)])
+        assert post.counted() is None
+        post._redis.close()
+        echo.shutdown()
