@@ -137,9 +137,11 @@ class CallBackTry(Base):
 
 
 class TwilioCall(Base):
-    """A call at Twilio while it lasts: what has happened in it, one entry per request.
+    """A call at Twilio that is over: known by its CallSid for good, so that nothing begins it anew.
 
-    Once the call lies in the spool, its events and its caller are forgotten here.
+    While it lasts it is a file (`services.twilio_courses`). Here are calls that were put into the
+    spool, and those that reached nobody here (`mode`); events and caller are empty once a call
+    lies in the spool, and where the file held them.
     """
 
     __tablename__ = "twilio_calls"
