@@ -32,6 +32,7 @@ from callcenter.services import (
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
+from callcenter.services.suggestions import Nightly
 from callcenter.store.session import Store
 from callcenter.timekeeper import Watch
 from callcenter.watching import watching
@@ -151,6 +152,12 @@ def outbox_duties(wiring: Wiring) -> tuple[Duty, ...]:
     return (Duty("fall back", 5.0, fall_back),)
 
 
+def desk_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """Every night it is learnt anew what operators decided about categories, slice by slice."""
+    zone = wiring.config.programme.zone
+    return (Duty("learn", 600.0, Nightly(wiring.store, wiring.rules.categories, zone).go_on),)
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -181,7 +188,7 @@ class Turns:
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
-    turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring)))
+    turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring), *desk_duties(wiring)))
     watch = Watch(wiring.store, wiring.config.storage.state)
     with Heart(wiring.store, "clock"), importing(wiring), watching(wiring):
         while not stop.is_set():

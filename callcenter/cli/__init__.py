@@ -22,6 +22,7 @@ from callcenter.cli import (
     reconcile,
     run,
     setup,
+    suggestions,
     up,
     users,
 )
@@ -37,6 +38,7 @@ for module in (up, run, call, doctor, ladder, setup):
 app.add_typer(users.app, name="user")
 app.add_typer(line_mode.app, name="line-mode")
 app.add_typer(clock_time.app, name="time")
+app.add_typer(suggestions.app, name="suggestions")
 reconcile.register(listings.APPS["calls"])
 for name, listing in listings.APPS.items():
     app.add_typer(listing, name=name)

@@ -452,6 +452,7 @@ class CategoryRow(Section):
     name: Name
     agency: Key
     emergency: bool = False
+    words: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = ()
 
 
 class Twilio(Section):
@@ -575,7 +576,9 @@ class Config(Section):
     @property
     def routing(self) -> tuple[Category, ...]:
         """The categories as the routing rules take them."""
-        return tuple(Category(c.key, c.name, c.agency, c.emergency) for c in self.categories)
+        return tuple(
+            Category(c.key, c.name, c.agency, c.emergency, c.words) for c in self.categories
+        )
 
     def agency(self, key: str) -> Agency | None:
         """The agency with this key, or None."""

@@ -62,6 +62,8 @@ TRANSITIONS: dict[str, dict[ComplaintState, ComplaintState]] = {
         S.TRANSCRIBED: S.NOT_ACTIONABLE,
         S.CATEGORISED: S.NOT_ACTIONABLE,
     },
+    #: Taken back, it leads to where it came from (`services.merging`).
+    "merge": {S.RECEIVED: S.MERGED, S.TRANSCRIBED: S.MERGED, S.CATEGORISED: S.MERGED},
 }
 
 

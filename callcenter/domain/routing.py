@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What a complaint is about; `agency` is the usual addressee, only ever proposed."""
+    """What a complaint is about; `agency` is the usual addressee, only ever proposed. `words`:
+    what people say about it, besides what is known of the sample's categories."""
 
     key: str
     name: str
     agency: str
     emergency: bool = False
+    words: tuple[str, ...] = ()
 
 
 def suggest_agency(categories: Iterable[Category], key: str) -> str | None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Outcome, all_answered, all_reported
 from callcenter.domain.ticket import TicketState
-from callcenter.services import escalation, history, out_plans
+from callcenter.services import escalation, followers, history, out_plans, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.desk import hold
 from callcenter.services.errors import Refused
@@ -126,6 +126,14 @@ def _close(
     why = complaint.outcome.value if complaint.outcome else ""
     history.advance_complaint(session, complaint, "close", actor=actor, now=now, why=why)
     complaint.closed_at = now
+    followers.tell(
+        session,
+        complaint.id,
+        lambda number: wording.of_outcome(number, complaint.outcome, rules),
+        what=f"closed:{now:%Y%m%dT%H%M%S}",
+        now=now,
+        rules=rules,
+    )
 
 
 def _held(session: Session, complaint: Complaint) -> Sequence[Ticket]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Urgency
-from callcenter.services import audit, claims, drafts, history, phones
+from callcenter.services import audit, claims, drafts, followers, history, phones
 from callcenter.services.errors import Conflict, Refused
 from callcenter.services.holding import find, hold
 from callcenter.services.rules import Rules
@@ -142,6 +142,8 @@ def confirm_rejection(
         raise Refused("state", "Belum ada usulan untuk menolak aduan ini.")
     if complaint.reject_proposed_by == actor:
         raise Refused("actor", "Orang kedua yang harus menyetujui penolakan.")
+    if followers.of(session, complaint.id):
+        raise Refused("state", "Aduan lain digabung ke aduan ini; pisahkan dulu.")
     why = complaint.reject_reason
     history.advance_complaint(session, complaint, "reject", actor=actor, now=now, why=why)
     complaint.returned_at = None

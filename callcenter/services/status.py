@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.limits import Answer, Limits, Wrong, may_answer, unforgiven
 from callcenter.domain.status import Status, TicketView, status_of
-from callcenter.services import audit, phones, pins
+from callcenter.services import audit, followers, phones, pins
 from callcenter.services.turns import take_turn
 from callcenter.store.line_models import StatusAttempt
 from callcenter.store.models import Call, Complaint
@@ -87,14 +87,16 @@ def inquire(
 
 
 def facts_of(complaint: Complaint, now: datetime) -> Status:
-    """What may be told of a complaint at `now`."""
+    """What may be told of a complaint at `now`; of a merged one, what becomes of its lead."""
+    number, received_at = complaint.public_number, complaint.received_at
+    complaint = followers.lead_of(complaint) or complaint
     tickets = [
         TicketView(t.agency_key, t.state, t.times, t.waiting_until) for t in complaint.tickets
     ]
     return status_of(
-        complaint.public_number,
+        number,
         complaint.state,
-        complaint.received_at,
+        received_at,
         tickets,
         now,
         outcome=complaint.outcome,

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.people import Post
 from callcenter.domain.ticket import TicketState, WaitingReason
-from callcenter.services import escalation, history, notices, sequence, wording
+from callcenter.services import escalation, followers, history, notices, sequence, wording
 from callcenter.services.batch import one_by_one
 from callcenter.services.desk import clean, hold
 from callcenter.services.errors import NotFound, Refused
@@ -170,6 +170,14 @@ def wait(
         session,
         ticket.complaint,
         wording.of_waiting(ticket, rules),
+        what=f"{ticket.id}:{before + 1}",
+        now=now,
+        rules=rules,
+    )
+    followers.tell(
+        session,
+        ticket.complaint_id,
+        lambda number: wording.of_waiting(ticket, rules, number),
         what=f"{ticket.id}:{before + 1}",
         now=now,
         rules=rules,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from phonenumbers import Leniency, PhoneNumberMatcher
 
-from callcenter.domain.complaint import Urgency
+from callcenter.domain.complaint import Outcome, Urgency
 from callcenter.domain.ticket import WaitingReason
 from callcenter.domain.window import Step, Until
 from callcenter.services.rules import Rules
@@ -130,18 +130,46 @@ _WAITS_FOR = {
 }
 
 
-def of_waiting(ticket: Ticket, rules: Rules) -> Words:
-    """To the citizen: the work waits, for what, and until when. Anybody may read it."""
+def of_waiting(ticket: Ticket, rules: Rules, number: str = "") -> Words:
+    """To the citizen: the work waits, for what, and until when. Anybody may read it.
+
+    `number`: whose complaint it is for whoever reported the same; else the ticket's.
+    """
     reason, until = ticket.waiting_reason, ticket.waiting_until
     waits_for = _WAITS_FOR[reason] if reason else "persiapan"
     lines = [
-        f"{rules.programme_name}: aduan {format_number(ticket.complaint.public_number)}.",
+        f"{rules.programme_name}: aduan {format_number(number or ticket.complaint.public_number)}.",
         f"Pekerjaan menunggu {waits_for}.",
     ]
     if until is not None:
         lines.append(f"Perkiraan dilanjutkan: {until.astimezone(rules.zone):%d-%m-%Y}.")
     lines.append(f"Tanya perkembangannya: telepon {rules.phone}, tekan 2.")
     return Words("Pekerjaan menunggu", "\n".join(lines))
+
+
+def of_merged(number: str, rules: Rules) -> Words:
+    """To a citizen: others reported the same, and all of them will hear of it."""
+    lines = [
+        f"{rules.programme_name}: aduan {format_number(number)}.",
+        "Hal yang sama sudah dilaporkan dan ditangani bersama-sama.",
+        "Nomor Anda tetap berlaku, dan hasilnya dikabarkan kepada Anda.",
+        f"Tanya perkembangannya: telepon {rules.phone}, tekan 2.",
+    ]
+    return Words("Aduan ditangani bersama", "\n".join(lines))
+
+
+def of_outcome(number: str, outcome: Outcome | None, rules: Rules) -> Words:
+    """To a citizen whose report is handled with another's: that one is closed."""
+    how = {
+        Outcome.SOLVED: "Sudah ditangani dan dinyatakan selesai.",
+        Outcome.UNCONFIRMED: "Sudah ditangani.",
+    }
+    lines = [
+        f"{rules.programme_name}: aduan {format_number(number)}.",
+        how.get(outcome or Outcome.UNCONFIRMED, "Sudah ditangani."),
+        f"Bila menurut Anda belum selesai, telepon {rules.phone}.",
+    ]
+    return Words("Hasil aduan", "\n".join(lines))
 
 
 def of_ping_pong(ticket: Ticket, rules: Rules) -> Words:

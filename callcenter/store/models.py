@@ -507,6 +507,7 @@ class Heartbeat(Base):
 
 # Whoever sees these tables sees the line's too: migrations compare all of them.
 from callcenter.store import (  # noqa: E402 (they need the classes above)
+    assist_models,  # noqa: F401
     desk_models,  # noqa: F401
     exchange_models,  # noqa: F401
     inbound_models,  # noqa: F401

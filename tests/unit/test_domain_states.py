@@ -40,17 +40,23 @@ TICKET: dict[str, dict[str, str]] = {
 
 #: The same for a complaint. Saving at the desk again, a second ticket, another answer: no change.
 COMPLAINT: dict[str, dict[str, str]] = {
-    "received": {"transcribe": "transcribed", "reject": "not_actionable"},
+    "received": {
+        "transcribe": "transcribed",
+        "reject": "not_actionable",
+        "merge": "merged",
+    },
     "transcribed": {
         "transcribe": "transcribed",
         "categorise": "categorised",
         "reject": "not_actionable",
+        "merge": "merged",
     },
     "categorised": {
         "transcribe": "categorised",
         "categorise": "categorised",
         "dispatch": "dispatched",
         "reject": "not_actionable",
+        "merge": "merged",
     },
     "dispatched": {"dispatch": "dispatched", "return": "categorised", "answer": "answered"},
     "answered": {
