@@ -22,7 +22,7 @@ _WEIGHT = {"w": 1.0, "b": 0.6, "c": 0.2}  # a word, a pair, a piece of a word
 _PIECES = (3, 4, 5)
 _REASONS = 4
 _KINDS = 2000.0  # of evidence that a category might show, for the smoothing
-_DOUBT = 3.0  # evidence overlaps, so naive belief is too sure of itself
+_DOUBT = 6.0  # evidence overlaps, so naive belief is too sure of itself
 _SPEAKS = 0.5  # less than this above the average of all categories is no reason
 
 

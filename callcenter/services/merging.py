@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from callcenter.domain.complaint import ComplaintState
 from callcenter.services import audit, followers, history, notices, wording
 from callcenter.services.desk import clean
-from callcenter.services.holding import hold
 from callcenter.services.errors import Refused
 from callcenter.services.followers import FOLLOWS, MERGED
+from callcenter.services.holding import hold
 from callcenter.services.rules import Rules
 from callcenter.store.assist_models import ComplaintLink
 from callcenter.store.models import Complaint

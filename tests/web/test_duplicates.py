@@ -118,5 +118,6 @@ def test_similar_ones_follow_the_typing(
     assert axe(page) == []
     shot(page, "duplicates")
     page.locator("#duplicates input[name=why]").fill("lubang yang sama")
+    eventually(page, "!document.querySelector('.htmx-request')")
     page.locator("#duplicates button[value=merge]").click()
     eventually(page, "document.body.textContent.includes('Digabung. Pelapornya')")
