@@ -214,7 +214,8 @@ def _opening(step: Step, ticket: Ticket, now: datetime) -> str:
     left = f"{agency} belum menanggapi. Sisa waktu {span(ticket.due_at - now)}."
     return {
         Until.ACCEPTED: f"Tiket untuk {agency} belum diterima oleh siapa pun.",
-        Until.RESPONDED: left if now < ticket.due_at else late,
+        # Never the words of the step at the end: what was sent is looked up by its text.
+        Until.RESPONDED: left if now < ticket.due_at else f"Pengingat: {late}",
         Until.HANDLED: f"{agency} sudah menanggapi, tetapi belum menangani. Selesaikan dan kirim "
         "laporan penanganan, atau catat apa yang ditunggu.",
         Until.REPORTED: f"{agency} sudah menangani, tetapi laporan penanganan belum sampai "

@@ -103,6 +103,12 @@ def test_a_moment_that_is_over_is_not_asked_for(rules: Rules) -> None:
     assert "Batas waktunya" not in chased
 
 
+def test_a_late_reminder_and_the_end_of_the_window_differ(rules: Rules) -> None:
+    """A clock that slept past both sends both; what became of each is looked up by its text."""
+    late = [say(rules, key, T0 + DAY).body for key in ("remind_head", "missed")]
+    assert late[0] != late[1]
+
+
 def test_a_step_that_presses_for_nothing_accuses_nobody(rules: Rules) -> None:
     step = Step("info", HOUR, (Post.COORDINATOR,), Until.NEVER)
     words = wording.of_step(step, ticket(), T0 + HOUR, rules)
