@@ -39,6 +39,7 @@ _SCENARIO = """<?xml version="1.0" encoding="UTF-8"?>
   ]]></send>
   <recv response="100" optional="true"/>
   <recv response="180" optional="true"/>
+  <recv response="181" optional="true"/>
   <recv response="183" optional="true"/>
   <recv response="200" rtd="true" rrs="true"/>
   <send><![CDATA[
