@@ -53,7 +53,7 @@ def fold(typed: str) -> str:
 
 def _plain(typed: str) -> str:
     """Small ASCII letters and digits: no accents, `aduuuh` is `aduh`, `lubang2` is `lubang`."""
-    letters = unicodedata.normalize("NFKD", typed.lower())
+    letters = unicodedata.normalize("NFKD", typed).lower()
     word = "".join(c for c in letters if c.isascii() and c.isalnum())
     return _TWICE.sub(r"\1", _STRETCHED.sub(r"\1", word) if not word.isdigit() else word)
 

@@ -453,7 +453,7 @@ def test_no_complaint_is_lost_when_the_application_fails(
     for who, result in failed.results[way].items():
         (call,) = failed.filed[who]
         assert result.ended_by == "line"
-        assert call.mode == f"fallback-{way}"
+        assert call.mode == f"fallback-{way}", call.path
         assert call.complaint
         assert call.complaint.public_number == call.public_number
         assert len(spoken) / 8000 - deployment.heard(call, spoken) <= LOST_AT_MOST

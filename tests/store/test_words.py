@@ -22,6 +22,7 @@ from callcenter.store.words import fold, folded
         ("embid abinge", "longsor tebing"),
         ("punyan kayu pungkat", "pohon kayu tumbang"),
         ("café", "cafe"),
+        ("𝐀𝐢𝐫 mati", "air mati"),
     ],
 )
 def test_spellings_meet(one: str, other: str) -> None:

@@ -349,10 +349,20 @@ def live(app: Flask) -> Iterator[Live]:
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: BrowserType) -> Iterator[Browser]:
-    """The machine's own Chromium, started once."""
-    with chromium.launch(executable_path=executable(), args=list(CHROMIUM)) as started:
-        yield started
+def browsers(chromium: BrowserType) -> Iterator[list[Browser]]:
+    """Every Chromium that was started, the latest last."""
+    started: list[Browser] = []
+    yield started
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def browser(chromium: BrowserType, browsers: list[Browser]) -> Browser:
+    """The machine's own Chromium, started once; one that died costs one test and not the rest."""
+    if not (browsers and browsers[-1].is_connected()):
+        browsers.append(chromium.launch(executable_path=executable(), args=list(CHROMIUM)))
+    return browsers[-1]
 
 
 @pytest.fixture
