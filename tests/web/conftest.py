@@ -394,11 +394,16 @@ def tab(browser: Browser, live: Live) -> Iterator[Callable[..., Page]]:
 
 
 def _bad(said: Any) -> bool:
-    """An error of the page itself, not what the network did: a status, a stream cut by leaving."""
+    """An error of the page itself, not what the network did: a status, a request cut by leaving.
+
+    htmx writes its two names as errors only when a request found no answer at all.
+    """
     network = (
         "Failed to load resource: net::ERR_",
         "the server responded with a status",
         "Response Status Error Code",
+        "htmx:afterRequest",
+        "htmx:sendError",
         "[object Event]",
     )
     return said.type == "error" and not any(words in said.text for words in network)
