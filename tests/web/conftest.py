@@ -396,7 +396,8 @@ def tab(browser: Browser, live: Live) -> Iterator[Callable[..., Page]]:
 def _bad(said: Any) -> bool:
     """An error of the page itself, not what the network did: a status, a request cut by leaving.
 
-    htmx writes its two names as errors only when a request found no answer at all.
+    htmx writes these of its names as errors only when a request found no answer at all, or when
+    the next letter typed has overtaken it.
     """
     network = (
         "Failed to load resource: net::ERR_",
@@ -404,6 +405,7 @@ def _bad(said: Any) -> bool:
         "Response Status Error Code",
         "htmx:afterRequest",
         "htmx:sendError",
+        "htmx:sendAbort",
         "[object Event]",
     )
     return said.type == "error" and not any(words in said.text for words in network)
