@@ -6,6 +6,7 @@ to try again is decided by `services.delivery`, which wrote the attempt down fir
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -68,6 +69,15 @@ class TransportError(Exception):
         self.permanent, self.ambiguous = permanent, ambiguous
 
 
+#: Whether the message with this provider's id is known to be that of another notice.
+Anothers = Callable[[str], bool]
+
+
+def nobodys(_provider_id: str) -> bool:
+    """No message is another's."""
+    return False
+
+
 class Channel(Protocol):
     """One way to send."""
 
@@ -76,10 +86,13 @@ class Channel(Protocol):
     def send(self, message: Outgoing) -> Receipt:
         """Hand the message over, within seconds. Raises TransportError."""
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         """What became of an earlier attempt whose answer was lost; None: it was not taken.
 
-        Raises TransportError (ambiguous) when that cannot be known now.
+        A message that is `anothers` is not this one, however equal its text. Raises
+        TransportError (ambiguous) when that cannot be known now.
         """
 
     def arrival(self, provider_id: str) -> Receipt:

@@ -8,7 +8,14 @@ import sys
 from datetime import datetime
 
 from callcenter.domain.people import mask_phone
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Anothers,
+    Arrival,
+    Outgoing,
+    Receipt,
+    TransportError,
+    nobodys,
+)
 from callcenter.gateways.plain import one_line, plain
 
 #: `up` shows a worker's lines that begin with this, and no others.
@@ -34,7 +41,9 @@ class Screen:
         digest = hashlib.sha256(message.key.encode()).hexdigest()
         return self.arrival(f"screen:{digest[:32]}")
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         """Always None: nobody knows what a terminal showed, and printing it again is harmless."""
         return None
 

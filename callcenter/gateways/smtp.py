@@ -16,7 +16,14 @@ from email.utils import parseaddr
 
 from callcenter.config.schema import Smtp
 from callcenter.gateways.attempt import Attempt, within
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Anothers,
+    Arrival,
+    Outgoing,
+    Receipt,
+    TransportError,
+    nobodys,
+)
 from callcenter.gateways.plain import one_line, plain
 
 #: What every mail server takes unquoted; no sign that could end a line or begin an option.
@@ -65,7 +72,9 @@ class Mail:
         within(self._seconds, "the mail server", talk)
         return self.arrival(str(mail["Message-ID"]))
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         """Always None: SMTP cannot be asked. A repeat is harmless: it has the same Message-ID."""
         return None
 

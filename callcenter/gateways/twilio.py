@@ -13,7 +13,14 @@ from twilio.base.exceptions import TwilioException  # type: ignore[import-untype
 from twilio.rest import Client  # type: ignore[import-untyped]
 
 from callcenter.config.schema import Twilio
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Anothers,
+    Arrival,
+    Outgoing,
+    Receipt,
+    TransportError,
+    nobodys,
+)
 from callcenter.gateways.plain import plain
 from callcenter.gateways.twilio_http import TwilioHttp
 
@@ -61,22 +68,24 @@ class TwilioMessages:
         with _understanding():
             return _receipt(self._messages.create(to=to, from_=self._sender, body=body))
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         """The message with this text, to this person, created since (less a margin of clocks).
 
-        Exact as long as no two notices to one person have the same text; the newest otherwise.
+        The newest that is not another notice's: two to one person may have the same text.
         Ask only after a timeout's worth of patience: Twilio may still be taking the message.
         """
         if not _NUMBER.fullmatch(message.to):
             return None  # `send` never let it out
         try:
             with _understanding():
-                return self._search(message, since - _MARGIN)
+                return self._search(message, since - _MARGIN, anothers)
         except TransportError as error:
             words = f"what was sent cannot be listed: {error}"
             raise TransportError(words, ambiguous=True) from None
 
-    def _search(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def _search(self, message: Outgoing, since: datetime, anothers: Anothers) -> Receipt | None:
         """Newest first. Not by Twilio's own DateSent: a message in the queue has none yet."""
         to, body = self._prefix + message.to, body_of(message.text)
         patience = monotonic() + 3 * self._seconds
@@ -86,7 +95,9 @@ class TwilioMessages:
             recent = [row for row in rows if row.date_created is None or row.date_created >= since]
             for row in recent:
                 if row.to == to and row.body in (body, _TRIAL + body):
-                    return _receipt(row)
+                    receipt = _receipt(row)
+                    if not anothers(receipt.provider_id):
+                        return receipt
             if rows and not recent:
                 return None
             if monotonic() > patience:

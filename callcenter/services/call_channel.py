@@ -14,7 +14,14 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.out_call import Outcome, State
 from callcenter.domain.ticket import TicketState
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Anothers,
+    Arrival,
+    Outgoing,
+    Receipt,
+    TransportError,
+    nobodys,
+)
 from callcenter.services.out_plans import call_officer
 from callcenter.store.models import Notice, Person, Ticket
 from callcenter.store.outgoing_models import OutCall
@@ -40,7 +47,9 @@ class CallChannel:
                 raise TransportError("this notice is not for a call", permanent=True)
             return _receipt(call)
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         """The call that an earlier attempt has planned."""
         with self._store.read() as session:
             call = _of_key(session, message.key)

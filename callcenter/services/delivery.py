@@ -19,12 +19,14 @@ from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
 from callcenter.gateways.channel import (
+    Anothers,
     Arrival,
     Channel,
     Enclosure,
     Outgoing,
     Receipt,
     TransportError,
+    nobodys,
 )
 from callcenter.services import reports
 from callcenter.services.batch import named
@@ -121,7 +123,7 @@ def deliver(
     if claim is None:
         return False
     claim = _with_paper(store, claim, carriers)
-    result = attempt(claim, carriers.channels[claim.channel])
+    result = attempt(claim, carriers.channels[claim.channel], _anothers(store, claim))
     with store.write() as session:
         settle(session, claim, result, now=clock(), rules=rules)
     return True
@@ -254,21 +256,23 @@ def _give_up(notice: Notice) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an attempt. `certain`: what became of the earlier ones is known too."""
+    """What came of an attempt. `certain`: what became of the earlier ones is known too; `found`:
+    an earlier one had handed the message over."""
 
     said: Receipt | TransportError
     certain: bool = True
+    found: bool = False
 
 
-def attempt(claim: Claim, channel: Channel) -> Result:
+def attempt(claim: Claim, channel: Channel, anothers: Anothers = nobodys) -> Result:
     """Hand the message over, unless an earlier attempt turns out to have done so."""
     if claim.doubtful_since is not None:
         try:
-            found = channel.find(claim.message, claim.doubtful_since)
+            found = channel.find(claim.message, claim.doubtful_since, anothers)
         except Exception as error:  # whatever goes wrong in there, the notice is put back
             return Result(_understood(error), certain=False)
         if found is not None:
-            return Result(found)
+            return Result(found, found=True)
         if claim.only_look:
             return Result(TransportError("no answer came, and nothing was taken"))
     try:
@@ -285,6 +289,23 @@ def _understood(error: Exception) -> TransportError:
     return TransportError(f"the channel broke: {type(error).__name__}", ambiguous=True)
 
 
+def _anothers(store: Store, claim: Claim) -> Anothers:
+    def is_anothers(provider_id: str) -> bool:
+        with store.read() as session:
+            return _is_anothers(session, claim, provider_id)
+
+    return is_anothers
+
+
+def _is_anothers(session: Session, claim: Claim, provider_id: str) -> bool:
+    held = select(Notice.id).where(
+        Notice.provider_id == provider_id[:80],
+        Notice.channel == claim.channel,
+        Notice.id != claim.notice_id,
+    )
+    return session.scalar(held.limit(1)) is not None
+
+
 # ---------------------------------------------------------------- settle
 
 
@@ -293,6 +314,7 @@ def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rul
     notice = _held(session, claim)
     written = session.get_one(NoticeAttempt, claim.attempt_id)
     written.finished_at = now
+    result = _still_ours(session, claim, result)
     said = result.said
     if notice is not None and result.certain and not claim.first:
         _close_doubts(session, written, all_of_them=not isinstance(said, TransportError))
@@ -304,6 +326,16 @@ def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rul
     else:
         written.result = _sent_too_late(session, claim)
     return notice is not None
+
+
+def _still_ours(session: Session, claim: Claim, result: Result) -> Result:
+    """Of two notices with one text that found one message, the second looks again."""
+    said = result.said
+    if not result.found or not isinstance(said, Receipt):
+        return result
+    if not _is_anothers(session, claim, said.provider_id):
+        return result
+    return Result(TransportError("what was found is another notice's"), certain=False)
 
 
 def _sent_too_late(session: Session, claim: Claim) -> str:

@@ -28,7 +28,8 @@ def forget_person(
 ) -> Complaint:
     """Remove the reporter's name and telephone from the complaint, its call and its messages.
 
-    Texts that people typed freely are theirs to correct; recordings stay until their time ends.
+    Texts that people typed freely are theirs to correct; recordings stay until their time ends,
+    and with them the exchange's record of the call (`kept`, `exchange_log`).
     """
     complaint = hold(session, complaint_id)
     reason = clean(why, _LONGEST, "forget_why")

@@ -325,6 +325,7 @@ def _spool_course(store: Store, into: Import, call_sid: str, now: datetime) -> b
 
 
 def _row_of(course: Course, now: datetime) -> TwilioCall:
+    """Without who called and what happened: the spool has that; a row that had it loses it."""
     return TwilioCall(
         call_sid=course.call_sid,
         call_uid=course.call_uid,
@@ -334,7 +335,10 @@ def _row_of(course: Course, now: datetime) -> TwilioCall:
         ended_at=course.ended_at,
         cause=course.cause[:40],
         spooled_at=now,
-        **{"caller": "", "called": "", "begun": {}, "events": []},
+        caller="",
+        called="",
+        begun={},
+        events=[],
     )
 
 

@@ -17,12 +17,9 @@ from xml.etree import ElementTree
 import pytest
 from flask.testing import FlaskClient
 
-from callcenter.store.models import Base
-from callcenter.web import create_app
 from callcenter.wiring import Wiring
 from tests.attack.hostile import SEED, hostile
-from tests.web.conftest import ROOT, Closing, build
-from tests.web.twilio_caller import PEOPLE, PUBLIC_URL, TOKEN, TwilioCaller, config_text
+from tests.web.twilio_caller import PEOPLE, PUBLIC_URL, TwilioCaller, client_of, deployment
 
 FIELDS = (
     "From",
@@ -50,19 +47,13 @@ _calls = count(1)
 
 @pytest.fixture
 def wired(tmp_path: Path) -> Iterator[Wiring]:
-    (tmp_path / "twilio.secret").write_text(TOKEN)
-    built = build(tmp_path, config_text(ROOT / "config.yaml"))
-    Base.metadata.create_all(built.store.engine)
-    (built.config.storage.recordings / "prompts").symlink_to(ROOT / "recordings" / "prompts")
-    yield built
-    built.store.engine.dispose()
+    with deployment(tmp_path) as built:
+        yield built
 
 
 @pytest.fixture
 def client(wired: Wiring) -> FlaskClient:
-    app = create_app(wired)
-    app.test_client_class = Closing
-    return app.test_client()
+    return client_of(wired)
 
 
 class Attacker:

@@ -216,6 +216,17 @@ class TestFind:
         self.taken(twilio, 0, "Teks", to="+6281234567891")
         assert sms.find(notice(text="Teks"), self.NOW) is None
 
+    def test_leaves_alone_what_is_another_notices(
+        self, sms: TwilioMessages, twilio: FakeTwilio
+    ) -> None:
+        """Two notices to one person with one text: the newer message is the other one's."""
+        mine = self.taken(twilio, 1, "Teks")
+        other = self.taken(twilio, 0, "Teks")
+        found = sms.find(notice(text="Teks"), self.NOW, {other}.__contains__)
+        assert found is not None
+        assert found.provider_id == mine
+        assert sms.find(notice(text="Teks"), self.NOW, {mine, other}.__contains__) is None
+
     def test_does_not_rely_on_the_list_being_filtered(
         self, sms: TwilioMessages, twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch
     ) -> None:

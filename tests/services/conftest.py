@@ -24,7 +24,14 @@ from callcenter.config import Config
 from callcenter.config.load import load
 from callcenter.domain.complaint import ComplaintState, Outcome
 from callcenter.domain.ticket import WaitingReason
-from callcenter.gateways.channel import Arrival, Outgoing, Receipt, TransportError
+from callcenter.gateways.channel import (
+    Anothers,
+    Arrival,
+    Outgoing,
+    Receipt,
+    TransportError,
+    nobodys,
+)
 from callcenter.services import (
     closing,
     delivery,
@@ -298,10 +305,13 @@ class FakeChannel:
         answer = self.answers.pop(0) if self.answers else self.receipt()
         return _given(answer)
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(
+        self, message: Outgoing, since: datetime, anothers: Anothers = nobodys
+    ) -> Receipt | None:
         self.looked_since.append(since)
         found = self.looks.pop(0) if self.looks else None
-        return None if found is None else _given(found)
+        receipt = None if found is None else _given(found)
+        return None if receipt is None or anothers(receipt.provider_id) else receipt
 
     def arrival(self, provider_id: str) -> Receipt:
         self.asked.append(provider_id)

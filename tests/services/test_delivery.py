@@ -57,6 +57,12 @@ def notice_id(town: Town) -> int:
     return town.notices()[0].id
 
 
+def _two_to_one_person(town: Town) -> list[int]:
+    """Two notices to the duty officer; a channel of these tests knows no texts apart."""
+    tickets = [town.sent(), town.sent()]
+    return [next(n.id for n in town.notices() if n.ticket_id == ticket) for ticket in tickets]
+
+
 def _notice(town: Town, notice_id: int) -> Notice:
     return next(n for n in town.notices() if n.id == notice_id)
 
@@ -325,6 +331,37 @@ def test_after_two_dead_workers_the_first_ones_message_is_looked_for(
     assert mail.whatsapp.looked_since == [T0]
     assert mail.sent() == []
     assert [result for _, result in _results(town, notice_id)] == ["unsent", "unsent", "sent"]
+
+
+def test_what_is_found_is_not_another_notices_message(town: Town, mail: Mail) -> None:
+    """Two notices to one person with one text; of one the answer was lost, and nothing taken."""
+    told, lost = _two_to_one_person(town)
+    mail.deliver(told, T0)
+    found = Receipt(str(_notice(town, told).provider_id), Arrival.SENT)
+    _claim(mail, lost)  # and the power goes before it is sent
+    mail.whatsapp.looks = [found]
+    mail.deliver(lost, T0 + LEASE)
+    assert mail.sent() == [("whatsapp", PHONE)] * 2
+    assert _notice(town, lost).provider_id != found.provider_id
+
+
+def test_of_two_that_find_one_message_the_second_looks_again(town: Town, mail: Mail) -> None:
+    """Both looked before either wrote down what it had found."""
+    one, other = _two_to_one_person(town)
+    claims = [_claim(mail, notice_id) for notice_id in (one, other)]
+    receipt = mail.whatsapp.send(claims[0].message)  # and the power goes for both
+    mail.whatsapp.looks = [receipt, receipt]
+    results = []
+    for notice_id in (one, other):
+        claim = _claim(mail, notice_id, T0 + LEASE)
+        results.append((claim, attempt(claim, mail.whatsapp)))
+    for claim, result in results:
+        with town.store.write() as db:
+            settle(db, claim, result, now=T0 + LEASE, rules=town.rules)
+    assert [_notice(town, n).state for n in (one, other)] == ["sent", "queued"]
+    mail.deliver(other, T0 + 2 * LEASE)
+    assert mail.sent() == [("whatsapp", PHONE)] * 2
+    assert _notice(town, other).state == "sent"
 
 
 def test_a_stalled_workers_result_is_refused(town: Town, mail: Mail, notice_id: int) -> None:

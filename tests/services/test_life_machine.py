@@ -73,7 +73,7 @@ class Provider:
             raise TransportError("timeout", ambiguous=True)
         return Receipt(*mine[-1])
 
-    def find(self, message: Outgoing, since: datetime) -> Receipt | None:
+    def find(self, message: Outgoing, since: datetime, *_: object) -> Receipt | None:
         if self.blind:
             raise TransportError("nobody answers", ambiguous=True)
         mine = self.taken[message.key]

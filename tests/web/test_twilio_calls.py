@@ -29,15 +29,22 @@ from callcenter.importing import importing, turn
 from callcenter.services.twilio_courses import Courses, Turn
 from callcenter.services.twilio_recordings import Told, collect, end_forgotten, reconcile
 from callcenter.store.line_models import TwilioCall, TwilioRecording
-from callcenter.store.models import Base
 from callcenter.web import create_app
 from callcenter.wiring import Wiring
 from ivr.flow import Found
 from ivr.numbers import is_valid
 from ivr.spool import SpooledCall
-from tests.web.conftest import ROOT, Closing, build
+from tests.web.conftest import ROOT, build
 from tests.web.fake_recordings import FakeRecordings
-from tests.web.twilio_caller import ACCOUNT, PUBLIC_URL, TOKEN, Document, TwilioCaller, config_text
+from tests.web.twilio_caller import (
+    ACCOUNT,
+    PUBLIC_URL,
+    TOKEN,
+    Document,
+    TwilioCaller,
+    client_of,
+    deployment,
+)
 
 VOICE = f"{PUBLIC_URL}/twilio/voice"
 SPEECH = (ROOT / "recordings/prompts/id/thanks.wav").read_bytes()
@@ -57,19 +64,13 @@ def account() -> Iterator[FakeRecordings]:
 
 @pytest.fixture
 def wired(tmp_path: Path, account: FakeRecordings) -> Iterator[Wiring]:
-    (tmp_path / "twilio.secret").write_text(TOKEN)
-    built = build(tmp_path, config_text(ROOT / "config.yaml", account.url))
-    Base.metadata.create_all(built.store.engine)
-    (built.config.storage.recordings / "prompts").symlink_to(ROOT / "recordings" / "prompts")
-    yield built
-    built.store.engine.dispose()
+    with deployment(tmp_path, account.url) as built:
+        yield built
 
 
 @pytest.fixture
 def client(wired: Wiring) -> FlaskClient:
-    app = create_app(wired)
-    app.test_client_class = Closing
-    return app.test_client()
+    return client_of(wired)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ caller.ends()                                # the status callback
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,7 +20,10 @@ from flask.testing import FlaskClient
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
+from callcenter.store.models import Base
+from callcenter.web import create_app
 from callcenter.wiring import Wiring
+from tests.web.conftest import ROOT, Closing, build
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "the-token-of-the-tests"
@@ -38,6 +42,24 @@ def config_text(source: Path, api_url: str = "http://127.0.0.1:9") -> str:
         "api_url": api_url,
     }
     return yaml.safe_dump(config, allow_unicode=True)
+
+
+@contextmanager
+def deployment(folder: Path, api_url: str = "http://127.0.0.1:9") -> Iterator[Wiring]:
+    """An empty one in `folder` that takes calls through Twilio, with the shipped prompts."""
+    (folder / "twilio.secret").write_text(TOKEN)
+    built = build(folder, config_text(ROOT / "config.yaml", api_url))
+    Base.metadata.create_all(built.store.engine)
+    (built.config.storage.recordings / "prompts").symlink_to(ROOT / "recordings" / "prompts")
+    yield built
+    built.store.engine.dispose()
+
+
+def client_of(wired: Wiring) -> FlaskClient:
+    """Who asks its doors."""
+    app = create_app(wired)
+    app.test_client_class = Closing
+    return app.test_client()
 
 
 @dataclass(frozen=True)
