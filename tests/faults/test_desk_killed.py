@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 MANY = 25
 SLICES = [
-    pytest.param(3, id="3"),
+    pytest.param(1, id="1"),
     *(pytest.param(MANY, id=f"{MANY}-{n}", marks=pytest.mark.endurance) for n in range(1, 5)),
 ]
 SAYS = "Lampu jalan di depan Pasar Kidul mati sejak tiga hari, gelap sekali, mohon diperbaiki. "

@@ -252,6 +252,7 @@ def test_a_crowd_at_once_loses_nothing(done: dict[str, Done], spoken: Samples) -
     assert max(lost_seconds(one.call, spoken) for one in crowd) <= 0.3
 
 
+@pytest.mark.endurance  # in `make test` a whole line process dies: test_line_process
 def test_the_application_dies(exchange: Exchange, spoken: Samples) -> None:
     """After the complaint the fallback only reads the number; during it, it asks once more."""
     after = CallPlan(speaking(spoken), caller="0813001")
@@ -286,6 +287,7 @@ def _stop(exchange: Exchange, application: LineServer) -> None:
     application.stop()
 
 
+@pytest.mark.endurance  # in `make test` a whole line process hangs: test_line_process
 def test_the_application_hangs(
     exchange: Exchange, spoken: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

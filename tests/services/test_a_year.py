@@ -19,12 +19,13 @@ from tests.services.year_part import NAMES, Plan, live_all
 @pytest.mark.parametrize(
     ("complaints", "parts", "turn"),
     [
-        (1000, 1, 12 * HOUR),
+        (300, 1, 12 * HOUR),
+        pytest.param(1000, 1, 12 * HOUR, marks=pytest.mark.endurance),
         pytest.param(
             100_000, 12, 2 * HOUR, marks=[pytest.mark.endurance, pytest.mark.timeout(4 * 3600)]
         ),
     ],
-    ids=["1000", "100000"],
+    ids=["300", "1000", "100000"],
 )
 def test_every_ticket_of_a_year_counts_once(
     migrated_file: Path, tmp_path: Path, complaints: int, parts: int, turn: timedelta

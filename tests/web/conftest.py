@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, BrowserType, Page
@@ -86,14 +87,25 @@ def build(folder: Path, text: str | None = None) -> Wiring:
     return Wiring(config, read_secrets(config))
 
 
+#: Argon2 without its price: what it is worth, `tests/services/test_accounts.py` holds.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test of the console signs in, some hundred times in all."""
+    monkeypatch.setattr(accounts, "_HASHER", CHEAP)
+
+
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with agencies and users; copied for each test, because argon2 is slow."""
+    """A database with agencies and users, to be copied for each test."""
     folder = tmp_path_factory.mktemp("filled")
     wired = build(folder)
     Base.metadata.create_all(wired.store.engine)
     now = datetime.now(UTC)
-    with wired.store.write() as db:
+    with pytest.MonkeyPatch.context() as patch, wired.store.write() as db:
+        patch.setattr(accounts, "_HASHER", CHEAP)
         directory.sync(db, wired.config, now)
         for username, role in USERS.items():
             accounts.add_user(

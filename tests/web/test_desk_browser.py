@@ -122,7 +122,8 @@ def test_a_second_tab_is_told_and_decides(page_as: Tab, file_call: Filer) -> Non
     expect(second.locator("#second")).to_contain_text("Tab Anda yang lain")
     second.get_by_role("button", name="Pakai ketikan di sini").click()
     kept(second)
-    first.locator(TEXT).press_sequentially(" lagi")
+    with first.expect_response(lambda answer: "lagi" in (answer.request.post_data or "")):
+        first.locator(TEXT).press_sequentially(" lagi")
     expect(first.locator("#second")).to_be_visible()
     second.reload()
     expect(second.locator(TEXT)).to_have_value("Kedua")
