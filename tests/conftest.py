@@ -21,12 +21,14 @@ from tests.databases import Database, Postgres, running
 from tests.sequences import (
     pytest_collection_finish,
     pytest_collection_modifyitems,
+    pytest_runtest_setup,
     pytest_xdist_make_scheduler,
 )
 
 __all__ = [  # pytest's hooks
     "pytest_collection_finish",
     "pytest_collection_modifyitems",
+    "pytest_runtest_setup",
     "pytest_xdist_make_scheduler",
 ]
 

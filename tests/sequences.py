@@ -9,6 +9,8 @@ pytest 9.2, whose items no longer take another id.)
 from __future__ import annotations
 
 import gc
+import os
+from functools import cache
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -47,6 +49,21 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What only computes gives way to what lives in real time, as it does beside a live line.
+
+    No worker comes back from it: the sequences are handed out first.
+    """
+    if _sequence(item.nodeid) is None and "PYTEST_XDIST_WORKER" in os.environ:
+        _give_way()
+
+
+@cache
+def _give_way() -> None:
+    os.nice(5)
 
 
 class _Sequences(LoadScopeScheduling):

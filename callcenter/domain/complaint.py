@@ -39,6 +39,9 @@ class Urgency(StrEnum):
 
 S = ComplaintState
 
+#: States in which nobody has to do anything more. What leads out: the citizen's word, taking back.
+ENDED = frozenset({S.CLOSED, S.MERGED, S.NOT_ACTIONABLE})
+
 #: verb -> states it starts from -> state it leads to. The only place that says so.
 TRANSITIONS: dict[str, dict[ComplaintState, ComplaintState]] = {
     "transcribe": {

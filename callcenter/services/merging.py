@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from callcenter.domain.complaint import ComplaintState
+from callcenter.domain.complaint import ENDED, ComplaintState
 from callcenter.services import audit, followers, history, notices, wording
 from callcenter.services.desk import clean
 from callcenter.services.errors import Refused
@@ -20,8 +20,6 @@ from callcenter.services.rules import Rules
 from callcenter.store.assist_models import ComplaintLink
 from callcenter.store.models import Complaint
 from ivr.numbers import format_number
-
-_ENDED = frozenset({ComplaintState.CLOSED, ComplaintState.MERGED, ComplaintState.NOT_ACTIONABLE})
 
 
 def merge(
@@ -54,7 +52,7 @@ def follow(
 ) -> ComplaintLink:
     """The complaint keeps its own work, and its reporter hears of the lead's outcome as well."""
     complaint, lead = _both(session, complaint_id, lead_id)
-    if complaint.state in _ENDED:
+    if complaint.state in ENDED:
         raise Refused("state", "Langkah ini tidak berlaku untuk keadaan aduan saat ini.")
     reason = _checked(session, complaint, lead, why)
     told = f"{format_number(lead.public_number)}: {reason}"
@@ -115,7 +113,7 @@ def _checked(session: Session, complaint: Complaint, lead: Complaint, why: str) 
         raise Refused("lead_id", "Aduan tujuan sendiri digabung; pilih aduan utamanya.")
     if followers.of(session, complaint.id):
         raise Refused("state", "Aduan lain digabung ke aduan ini; gabungkan sebaliknya.")
-    if lead.state in _ENDED:
+    if lead.state in ENDED:
         raise Refused("lead_id", "Aduan tujuan sudah selesai; teruskan aduan ini sendiri.")
     return reason
 

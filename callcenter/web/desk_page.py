@@ -7,8 +7,8 @@ from dataclasses import asdict
 from flask import render_template, request, url_for
 from flask_babel import gettext as _
 
+from callcenter.domain.complaint import ENDED, all_answered
 from callcenter.domain.complaint import TRANSITIONS as MOVES
-from callcenter.domain.complaint import all_answered
 from callcenter.domain.routing import Category, suggest_agency
 from callcenter.domain.ticket import TicketState
 from callcenter.services import claims, drafts, sequence
@@ -19,8 +19,6 @@ from callcenter.store.models import Complaint
 from callcenter.web.context import now, reading, wiring
 from callcenter.web.recordings import reasons_of
 from callcenter.web.screen import villages_by_district
-
-_ENDED = frozenset({"closed", "merged", "not_actionable"})
 
 
 def page(
@@ -61,7 +59,7 @@ def page(
         reject_reason=request.form.get("reason", ""),
         reason=_why(category) if category else "",
         why=_why,
-        can_dispatch=found.state not in _ENDED,
+        can_dispatch=found.state not in ENDED,
         can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
         when=request.form.get("when", "now"),
         reasons=reasons_of(found.id),

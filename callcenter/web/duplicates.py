@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from callcenter.domain.complaint import TRANSITIONS
+from callcenter.domain.complaint import ENDED, TRANSITIONS
 from callcenter.services import followers, merging
 from callcenter.services.duplicates import Draft, similar
 from callcenter.services.errors import Refused
@@ -22,7 +22,6 @@ door = Blueprint("duplicates", __name__)
 
 _LONGEST = 20_000
 _NO_ID = 2**31 - 1
-_ENDED = ("closed", "merged", "not_actionable")
 
 
 @door.post("/complaints/<int:complaint_id>/similar")
@@ -37,12 +36,12 @@ def found(complaint_id: int) -> str:
         followers=followers.of(reading(), complaint_id),
         found=_similar(complaint),
         can_merge=complaint.state in TRANSITIONS["merge"],
-        ended=_ENDED,
+        ended=ENDED,
     )
 
 
 def _similar(complaint: Complaint) -> list[object]:
-    if complaint.state in _ENDED or followers.standing(reading(), complaint.id):
+    if complaint.state in ENDED or followers.standing(reading(), complaint.id):
         return []
     typed = request.form
     draft = Draft(
