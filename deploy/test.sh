@@ -38,5 +38,5 @@ if ! grep -q '^ASTERISK_BIN=.' .parts/parts.env 2>/dev/null; then
   chosen="$chosen and not line"
 fi
 
-# One more than cores: two of them mostly wait, for calls and clocks that run in real time.
-exec pytest -n "$(($(nproc) + 1))" -m "$chosen" "$@"
+# Two more than cores: two of them mostly wait, for calls and clocks that run in real time.
+exec pytest -n "$(($(nproc) + 2))" -m "$chosen" "$@"

@@ -2,7 +2,7 @@
 
 Calls and clocks that run in real time mostly wait, and two exchanges at once would be late for
 each other's callers. So each sequence keeps one worker of its own, and `deploy/test.sh` starts
-one worker more than there are cores. (Marks do not do it: `xdist_group` says nothing under
+two workers more than there are cores. (Marks do not do it: `xdist_group` says nothing under
 pytest 9.2, whose items no longer take another id.)
 """
 
@@ -63,7 +63,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @cache
 def _give_way() -> None:
-    os.nice(5)
+    os.nice(10)
 
 
 class _Sequences(LoadScopeScheduling):

@@ -1,9 +1,11 @@
-"""`aduan24 up` for real: its own folder and ports, a real exchange, a real demonstration call."""
+"""`aduan24 up` for real: its own folder and ports, and a real exchange.
+
+The first start with its demonstration call is the beginning of `tests/way`.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -37,35 +39,6 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Begin]:
             run.process.wait()
     for run in runs:
         until(lambda run=run: not run.left(), 15, lambda run=run: str(run.left()))  # type: ignore[misc]
-
-
-def test_the_first_start_demonstrates_a_call_and_a_stop_leaves_nothing(begin: Begin) -> None:
-    one = begin()
-    one.waits_for("READY", 60)
-    one.waits_for("filed as complaint", 180)
-    said = one.said
-    assert "heard: the welcome and the consent" in said
-    assert "heard: the public number" in said
-    number = re.search(r"filed as complaint (\d{8})", said)
-    assert number
-    (complaint,) = one.facts("complaints", "list")
-    assert complaint["number"] == number[1]
-    call = one.facts("calls", "show", "1")
-    assert call["number_heard"] is True
-    assert call["mode"] == "app"
-    assert call["speech_seconds"] > 5
-    for user in ("operator", "supervisor", "admin", "petugas"):
-        assert f"sign in as {user}" in said
-    assert (one.folder / "var/sample-sign-ins.txt").stat().st_mode & 0o777 == 0o600
-    assert one.end(signal.SIGTERM) == 0
-    assert one.left() == []
-
-    again = begin()
-    assert again.waits_for("READY", 30) < 15  # measured 5 s alone; other tests run beside it
-    assert "sign in as operator" in again.said
-    assert "phoning" not in again.said  # the database is not empty any more
-    assert again.end(signal.SIGINT) == 0
-    assert again.left() == []
 
 
 def test_kill_9_leaves_nothing_and_the_next_start_works(begin: Begin) -> None:

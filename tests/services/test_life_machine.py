@@ -469,7 +469,7 @@ def _each_once(
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=60,
+    max_examples=40,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shorten what failed takes minutes
     stateful_step_count=50,
     deadline=None,
