@@ -46,7 +46,7 @@ class SpoolEvent:
 
 @dataclass(frozen=True)
 class SpooledClip:
-    """One sound file of a call. `kind`: one of KINDS; `take` from 1, 9 = fallback."""
+    """One sound file of a call. `kind`: one of KINDS; `take` from 1; 9, 10 = fallback."""
 
     kind: str
     take: int

@@ -92,6 +92,31 @@ def test_application_refused_records_and_reads_the_number(line: RunningAsterisk)
     assert seconds_of(line, sidecar) > 1
 
 
+def test_who_has_said_nothing_yet_is_asked_once_more(line: RunningAsterisk) -> None:
+    with Call(line.sip_port, caller="0876") as call:
+        until(lambda: call.heard().count("beep") == 2, 20)
+        call.say(speech(2))
+        assert call.ended.wait(20)
+        heard = call.heard()
+    sidecar = sidecar_of(line, "0876")
+    assert heard[:5] == ["welcome_consent", *["fallback_intro", "beep"] * 2]
+    assert spoken_number(heard[5:]) == (sidecar.get("number"), sidecar.get("number"))
+    first, second = sorted(line.spool.glob(f"{sidecar.call_id}_complaint-*.wav"), key=by_take)
+    assert second.name.endswith("-10.wav") and sidecar.get("clip") == second.name
+    assert soundfile.info(first).duration < 1.2 < soundfile.info(second).duration
+
+
+def test_who_says_nothing_at_all_is_not_asked_for_ever(line: RunningAsterisk) -> None:
+    with Call(line.sip_port, caller="0877") as call:
+        assert call.ended.wait(30)
+        assert call.heard().count("beep") == 2
+    assert sidecar_of(line, "0877").get("ended") == "16"
+
+
+def by_take(clip: Path) -> int:
+    return int(clip.stem.rpartition("-")[2])
+
+
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 1.5, 2.5, 4.0])
 def test_hang_up_at_any_moment_leaves_a_finished_sidecar(
     line: RunningAsterisk, seconds: float
