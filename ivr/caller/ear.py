@@ -19,6 +19,7 @@ BEEP_HZ: Final = 1000
 BEEP_SECONDS: Final = 0.16  # of the 0.25 s that it lasts: lost frames must not hide it
 BEEP_PURITY: Final = 0.9
 GAP_SECONDS: Final = 0.06  # without a frame: the line has stopped sending
+LATE_SECONDS: Final = 0.4  # a beep goes on after a stutter of the line, or of ours
 AUDIBLE: Final = 150.0  # root mean square, 16 bit: about -47 dB
 _DRIFT: Final = int(0.4 * RATE)
 _MAX_SAMPLES: Final = 3600 * RATE
@@ -61,8 +62,10 @@ class Ear:
         self._listen(samples, now)
 
     def pass_time(self, now: float) -> None:
-        """A line that stops sending ends its beep too."""
-        if self._pure and now - self._frame_at > GAP_SECONDS:
+        """A line that stops sending ends its beep too; one that has hardly begun may go on."""
+        gap = now - self._frame_at
+        whole = self._pure >= BEEP_SECONDS - 1e-9
+        if self._pure and gap > (GAP_SECONDS if whole else LATE_SECONDS):
             self._end_of_tone(now)
 
     def forget(self) -> None:

@@ -220,6 +220,17 @@ def test_a_beep_ends_too_where_the_line_stops_sending() -> None:
     assert line.ear.beeps == 1
 
 
+@pytest.mark.parametrize(("stutter", "beeps"), [(0.39, 1), (0.41, 0)])
+def test_a_stutter_in_the_middle_hides_no_beep(stutter: float, beeps: int) -> None:
+    line = Line(Ear(0.0))
+    line.play(BEEP[: len(BEEP) // 2])
+    line.now += stutter
+    line.ear.pass_time(line.now)
+    line.play(BEEP[len(BEEP) // 2 :])
+    line.play(quiet(0.02))
+    assert line.ear.beeps == beeps
+
+
 @pytest.mark.parametrize(
     "audio", [voice(1), tone(950, 0.5), tone(1100, 0.5), tone(1000, 0.1), tone(1000, 0.5, 50)]
 )
