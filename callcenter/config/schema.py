@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from callcenter.domain.calendar import Calendar, NationalLimits
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.correspondence import HOLES, holes_of
 from callcenter.domain.limits import Limits
 from callcenter.domain.limits import Window as GuessWindow
 from callcenter.domain.people import Post
@@ -278,11 +279,43 @@ class TemplateAnswer(Section):
     text: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
+def _ready_text(value: str) -> str:
+    try:
+        strange = holes_of(value) - HOLES
+    except ValueError:
+        strange = {"}"}
+    if strange:
+        known = ", ".join(f"{{{name}}}" for name in sorted(HOLES))
+        raise ValueError(f"only {known} may stand in braces; take {sorted(strange)} out")
+    return value
+
+
+ReadyText = Annotated[str, Field(max_length=1000), AfterValidator(_ready_text)]
+
+
+class ReadyAnswer(Section):
+    """Words for a citizen, in Indonesian and where wanted in Balinese and English.
+
+    {number}, {phone} and {programme} are filled in.
+    """
+
+    name: Name
+    text: Annotated[ReadyText, Field(min_length=1)]
+    ban: ReadyText = ""
+    en: ReadyText = ""
+
+    def said(self, language: str) -> str:
+        """In the citizen's language, in Indonesian where it has none of that."""
+        own = {"ban": self.ban, "en": self.en}.get(language)
+        return own or self.text
+
+
 class Desk(Section):
     """The operators' desk.
 
     `claim_lasts`: a complaint comes free when who opened it gave no sign of work for so long.
-    `emergency_words` are marked in what is typed; `answers` are ready orders to agencies.
+    `emergency_words` are marked in what is typed; `answers` are ready orders to agencies,
+    `replies` ready texts to citizens.
     """
 
     claim_lasts: Duration = timedelta(minutes=10)
@@ -298,6 +331,28 @@ class Desk(Section):
             name="Hubungi pelapor", text="Hubungi pelapor lebih dulu untuk memastikan lokasi."
         ),
         TemplateAnswer(name="Tangani segera", text="Tangani segera; ada bahaya bagi warga."),
+    )
+    replies: tuple[ReadyAnswer, ...] = (
+        ReadyAnswer(
+            name="Tanya lokasi",
+            text="Di mana tepatnya? Tulis banjar, jalan dan patokan, atau kirim lokasi Anda.",
+            en="Where exactly is it? Write banjar, road and landmark, or send your location.",
+        ),
+        ReadyAnswer(
+            name="Minta foto",
+            text="Bila aman, mohon kirim foto keadaannya lewat percakapan ini.",
+            en="If it is safe, please send a photo of it in this chat.",
+        ),
+        ReadyAnswer(
+            name="Sudah diteruskan",
+            text="Terima kasih. Aduan {number} sudah kami teruskan ke instansi yang bertugas.",
+            en="Thank you. Complaint {number} has been sent to the agency in charge.",
+        ),
+        ReadyAnswer(
+            name="Darurat: telepon",
+            text="Bila ada bahaya bagi orang, segera telepon {phone} dan tekan bintang.",
+            en="If anybody is in danger, call {phone} at once and press the star key.",
+        ),
     )
 
 

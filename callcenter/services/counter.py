@@ -4,16 +4,18 @@ messages. Each becomes a complaint like every other, with its source, or says wh
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
-from callcenter.services import audit, history, numbers
+from callcenter.services import audit, history, numbers, phones
 from callcenter.services.desk import clean
 from callcenter.services.errors import Conflict, NotFound, Refused
 from callcenter.services.holding import hold
+from callcenter.services.receipts import ReceiptRules, write_receipt
 from callcenter.services.turns import take_turn
 from callcenter.store.inbound_models import InboundMessage
 from callcenter.store.models import Complaint
@@ -23,7 +25,19 @@ SOURCES = ("walk_in", "letter", "facebook", "whatsapp", "sms")
 STRANGER = "stranger"
 _LONGEST_TEXT = 20_000
 _LONGEST_WHY = 300
+_LONGEST_NAME = 120
 _OLDEST = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Who came or wrote, as it was typed; empty where nothing was said."""
+
+    name: str = ""
+    phone: str = ""
+
+
+NOBODY = Reporter()
 
 
 def take_down(
@@ -35,9 +49,11 @@ def take_down(
     reference: str,
     actor: str,
     now: datetime,
+    reporter: Reporter = NOBODY,
+    receipts: ReceiptRules | None = None,
 ) -> Complaint:
     """A complaint from the counter: `text` as it was said or written, `reference` where it stands
-    (a letter's number, an address on the web)."""
+    (a letter's number, an address on the web). Who has a mobile gets number and PIN by message."""
     if source not in SOURCES:
         raise Refused("source", "Pilih asal aduan.")
     if not now - _OLDEST <= came_at <= now + timedelta(minutes=5):
@@ -46,10 +62,24 @@ def take_down(
     if not said:
         raise Refused("text", "Tulis isi aduan.")
     why = clean(reference, _LONGEST_WHY, "reference")
-    return _file(session, source, said, min(came_at, now), actor=actor, now=now, why=why)
+    phone = phones.normalise(reporter.phone)
+    if reporter.phone.strip() and phone is None:
+        raise Refused("reporter_phone", "Nomor telepon tidak dikenali; contoh 0812 3456 7890.")
+    name = clean(reporter.name, _LONGEST_NAME, "reporter_name")
+    complaint = _file(session, source, said, min(came_at, now), actor=actor, now=now, why=why)
+    complaint.reporter_name, complaint.reporter_phone = name, phone
+    _receipt(session, complaint, now, receipts)
+    return complaint
 
 
-def from_message(session: Session, message_id: int, *, actor: str, now: datetime) -> Complaint:
+def from_message(
+    session: Session,
+    message_id: int,
+    *,
+    actor: str,
+    now: datetime,
+    receipts: ReceiptRules | None = None,
+) -> Complaint:
     """A complaint of a citizen's message; Conflict when somebody was first."""
     message = _waiting(session, message_id)
     complaint = _file(
@@ -57,7 +87,15 @@ def from_message(session: Session, message_id: int, *, actor: str, now: datetime
     )
     complaint.reporter_phone = message.sender or None
     _settle(session, message, complaint, actor=actor, now=now)
+    _receipt(session, complaint, now, receipts)
     return complaint
+
+
+def _receipt(
+    session: Session, complaint: Complaint, now: datetime, receipts: ReceiptRules | None
+) -> None:
+    if receipts is not None:
+        write_receipt(session, complaint, now=now, rules=receipts)
 
 
 def join(session: Session, message_id: int, number: str, *, actor: str, now: datetime) -> Complaint:

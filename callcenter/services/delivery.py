@@ -31,8 +31,8 @@ from callcenter.gateways.channel import (
 from callcenter.services import reports
 from callcenter.services.batch import named
 from callcenter.services.links import LinkSigner
-from callcenter.services.notices import NEWS, RECEIPT, is_due
-from callcenter.services.recipients import addresses
+from callcenter.services.notices import RECEIPT, TO_REPORTER, is_due
+from callcenter.services.recipients import in_order, reach_of
 from callcenter.services.rules import Rules
 from callcenter.store.models import Complaint, Notice, NoticeAttempt
 from callcenter.store.session import Store, post_after_commit
@@ -166,8 +166,9 @@ def claim_notice(
     attempts = notice.attempts[notice.forgiven :]
     doubts = [a for a in notice.attempts if not a.result]  # a resend forgives tries, not doubts
     reporter = _reporter(session, notice)
-    reach = addresses(notice.person, reporter)
-    address = _address(reach, carriers.channels, attempts, doubts)
+    reach = reach_of(session, notice, reporter, now, doubted=[a.channel for a in doubts])
+    ways = in_order(carriers.channels, reporter)
+    address = _address(reach, ways, attempts, doubts)
     if address is None:
         _give_up(notice)
         return None
@@ -206,8 +207,8 @@ def _carries_paper(notice: Notice, channel: str) -> bool:
 
 
 def _reporter(session: Session, notice: Notice) -> Complaint | None:
-    """The complaint whose reporter a receipt or news goes to."""
-    if notice.kind not in (RECEIPT, NEWS) or notice.complaint_id is None:
+    """The complaint whose reporter a receipt, news or a reply goes to."""
+    if notice.kind not in TO_REPORTER or notice.complaint_id is None:
         return None
     return session.get(Complaint, notice.complaint_id)
 

@@ -29,6 +29,7 @@ LONGEST = {
     "reporter_phone": 40,
     "agency_key": 40,
     "order": 2000,
+    "reply": 1200,
 }
 _TAB = 40
 _OWN = ""

@@ -34,6 +34,10 @@ REVIVED_FOR = timedelta(hours=24)
 RECEIPT = "receipt"
 #: News of the work, to the same; without the PIN.
 NEWS = "news"
+#: What an operator writes, to the same (`services.correspondence`).
+REPLY = "reply"
+#: The kinds that go to a complaint's reporter.
+TO_REPORTER = (RECEIPT, NEWS, REPLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,28 @@ def tell_reporter(
         _to_reporter(session, complaint, words, NEWS, key, now=now, not_before=morning)
 
 
+def reply_key(complaint_id: int, once: str) -> str:
+    """Names the one notice that an operator's form wrote; `once` is the form's own."""
+    return f"complaint:{complaint_id}:{REPLY}:{once}"
+
+
+def reply(
+    session: Session,
+    complaint: Complaint,
+    words: Words,
+    *,
+    once: str,
+    actor: str,
+    now: datetime,
+    not_before: datetime,
+) -> None:
+    """What an operator writes to whoever reported; the caller sees to it that `once` is new."""
+    what = f"{REPLY}:{once}"
+    _to_reporter(
+        session, complaint, words, REPLY, what, now=now, not_before=not_before, written_by=actor
+    )
+
+
 def _to_reporter(
     session: Session,
     complaint: Complaint,
@@ -149,6 +175,7 @@ def _to_reporter(
     *,
     now: datetime,
     not_before: datetime,
+    written_by: str | None = None,
 ) -> None:
     notice = Notice(
         key=f"complaint:{complaint.id}:{what}",
@@ -159,6 +186,7 @@ def _to_reporter(
         state="queued",
         not_before=not_before,
         created_at=now,
+        written_by=written_by,
     )
     session.add(notice)
     session.flush()

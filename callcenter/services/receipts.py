@@ -44,26 +44,37 @@ def write_receipts(session: Session, *, now: datetime, rules: ReceiptRules) -> i
     take_turn(session, "receipts")
     reported = [c for c in _without(session, now) if phones.mobile(c.reporter_phone)]
     for complaint in reported:
-        soon = now < complaint.received_at + _AT_ONCE
-        notices.to_reporter(
-            session,
-            complaint,
-            _words(complaint, rules),
-            now=now,
-            not_before=now if soon else rules.night.ends(now),
-        )
+        _write(session, complaint, now, rules)
     return len(reported)
 
 
+def write_receipt(
+    session: Session, complaint: Complaint, *, now: datetime, rules: ReceiptRules
+) -> None:
+    """The receipt of a complaint that is made in this transaction, however old its letter is."""
+    if phones.mobile(complaint.reporter_phone):
+        _write(session, complaint, now, rules)
+
+
+def _write(session: Session, complaint: Complaint, now: datetime, rules: ReceiptRules) -> None:
+    soon = now < complaint.received_at + _AT_ONCE
+    notices.to_reporter(
+        session,
+        complaint,
+        _words(complaint, rules),
+        now=now,
+        not_before=now if soon else rules.night.ends(now),
+    )
+
+
 def _without(session: Session, now: datetime) -> list[Complaint]:
-    """Complaints by telephone of the last days that have no receipt."""
+    """Complaints of the last days that have no receipt, by whatever way they came."""
     has_one = exists().where(Notice.complaint_id == Complaint.id, Notice.kind == notices.RECEIPT)
     return list(
         session.scalars(
             select(Complaint)
             .where(
                 Complaint.received_at > now - _LATELY,
-                Complaint.channel == "phone",
                 Complaint.reporter_phone.is_not(None),
                 Complaint.state != ComplaintState.NOT_ACTIONABLE,
                 ~has_one,

@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from callcenter.domain.correspondence import session_open
 from callcenter.domain.people import AGENCY_POSTS, Post, mask_phone
 from callcenter.services import phones, roster
+from callcenter.services.notices import REPLY
 from callcenter.services.rules import Rules
+from callcenter.store.inbound_models import InboundMessage
 from callcenter.store.models import Complaint, Notice, Person, Ticket
 
 
@@ -136,3 +139,40 @@ def addresses(person: Person | None, reporter: Complaint | None) -> dict[str, st
         "email": person.email,
         "screen": person.name,
     }
+
+
+def reach_of(
+    session: Session,
+    notice: Notice,
+    reporter: Complaint | None,
+    now: datetime,
+    *,
+    doubted: Collection[str] = (),
+) -> dict[str, str | None]:
+    """Where a notice may go now, by channel.
+
+    An operator's free words go by WhatsApp only while the citizen's session is open there; an
+    attempt whose answer was lost (`doubted`) is settled on its own channel all the same.
+    """
+    reach = addresses(notice.person, reporter)
+    if notice.kind == REPLY and "whatsapp" not in doubted:
+        mobile = reach.get("whatsapp")
+        if not session_open(last_written(session, mobile, "whatsapp"), now):
+            reach["whatsapp"] = None
+    return reach
+
+
+def in_order(channels: Iterable[str], reporter: Complaint | None) -> list[str]:
+    """The ways in the order in which they are tried: first the one by which the citizen came."""
+    own = reporter.channel if reporter else None
+    return sorted(channels, key=lambda name: name != own)
+
+
+def last_written(session: Session, mobile: str | None, channel: str = "") -> datetime | None:
+    """When this number last wrote to us (by `channel`); None: never."""
+    if not mobile:
+        return None
+    wrote = select(func.max(InboundMessage.received_at)).where(InboundMessage.sender == mobile)
+    if channel:
+        wrote = wrote.where(InboundMessage.channel == channel)
+    return session.scalar(wrote)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.replies import Reply, Said, understood
 from callcenter.domain.ticket import FINAL
-from callcenter.services import audit, reports, tickets, wording
+from callcenter.services import audit, correspondence, reports, tickets, wording
 from callcenter.services.errors import Refused
 from callcenter.services.rules import Rules
 from callcenter.services.turns import take_turn
@@ -71,6 +71,8 @@ def take(session: Session, message: Inbound, *, now: datetime, rules: ReplyRules
     if known is not None:
         return known.answer
     sender = message.sender if _E164.fullmatch(message.sender) else None
+    officers = _officers(session, sender)
+    greeting = correspondence.greeting(session, sender, now=now, phone=rules.phone)
     kept = InboundMessage(
         provider_id=message.provider_id,
         channel=message.channel,
@@ -81,12 +83,11 @@ def take(session: Session, message: Inbound, *, now: datetime, rules: ReplyRules
     )
     session.add(kept)
     session.flush()
-    officers = _officers(session, sender)
     if officers:
         _act(session, kept, officers, now=now, rules=rules)
     else:
         kept.result = "stranger"
-        kept.answer = f"Nomor ini untuk petugas. Untuk aduan, telepon {rules.phone}."
+        kept.answer = greeting
     return kept.answer
 
 

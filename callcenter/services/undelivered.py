@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from callcenter.services.recipients import addresses
+from callcenter.services.recipients import reach_of
 from callcenter.store.models import Complaint, Notice
 from callcenter.store.session import post_after_commit
 
@@ -58,7 +58,7 @@ def fall_back_due(session: Session, now: datetime, patience: Patience, limit: in
 
 def _put_back(session: Session, notice: Notice, channels: Sequence[str], now: datetime) -> bool:
     """Only while another way is left; else the message may still arrive by this one."""
-    if not _another_way(session, notice, channels):
+    if not _another_way(session, notice, channels, now):
         return False
     last = notice.attempts[-1]
     last.result, last.error = "refused", WORDS
@@ -67,10 +67,10 @@ def _put_back(session: Session, notice: Notice, channels: Sequence[str], now: da
     return True
 
 
-def _another_way(session: Session, notice: Notice, channels: Sequence[str]) -> bool:
+def _another_way(session: Session, notice: Notice, channels: Sequence[str], now: datetime) -> bool:
     tried = {attempt.channel for attempt in notice.attempts}
     reporter = None
     if notice.person_key is None and notice.complaint_id is not None:
         reporter = session.get(Complaint, notice.complaint_id)
-    reach = addresses(notice.person, reporter)
+    reach = reach_of(session, notice, reporter, now)
     return any(reach.get(name) for name in channels if name not in tried)

@@ -105,6 +105,17 @@ def messages_of(session: Session, complaint_id: int) -> Sequence[InboundMessage]
     ).all()
 
 
+def waiting_from(session: Session, phone: str | None) -> Sequence[InboundMessage]:
+    """Messages of this number that nobody has joined to a complaint yet."""
+    if not phone:
+        return ()
+    return session.scalars(
+        select(InboundMessage)
+        .where(InboundMessage.sender == phone, InboundMessage.id.in_(queries.waiting_messages()))
+        .order_by(InboundMessage.received_at, InboundMessage.id)
+    ).all()
+
+
 def latest_of(session: Session, phones: Collection[str]) -> dict[str, Complaint]:
     """The latest complaint of each of these numbers."""
     rows = session.scalars(

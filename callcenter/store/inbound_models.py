@@ -22,7 +22,7 @@ class InboundMessage(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     provider_id: Mapped[str] = mapped_column(String(80), unique=True)
     channel: Mapped[str] = mapped_column(String(12))
-    sender: Mapped[str] = mapped_column(String(20))
+    sender: Mapped[str] = mapped_column(String(20), index=True)
     body: Mapped[str] = mapped_column(Text)
     media: Mapped[int] = mapped_column(default=0)
     received_at: Mapped[datetime]

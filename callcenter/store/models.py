@@ -438,6 +438,7 @@ class Notice(Base):
     delivered_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]  # its page was opened, or the provider says so
     error: Mapped[str] = mapped_column(String(300), default="")
+    written_by: Mapped[str | None] = mapped_column(String(60))  # an operator, to a citizen
     attempts: Mapped[list[NoticeAttempt]] = relationship(order_by="NoticeAttempt.id")
     person: Mapped[Person | None] = relationship()
 

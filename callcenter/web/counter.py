@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from callcenter.services import counter as service
 from callcenter.services.errors import Conflict, Refused
+from callcenter.services.receipts import ReceiptRules
 from callcenter.store.models import Complaint
 from callcenter.web.access import needs
 from callcenter.web.context import me, now, wiring, writing
@@ -47,6 +48,10 @@ def take_down() -> Response | tuple[str, int]:
                 reference=form.get("reference", ""),
                 actor=me().username,
                 now=now(),
+                reporter=service.Reporter(
+                    form.get("reporter_name", ""), form.get("reporter_phone", "")
+                ),
+                receipts=_receipts(),
             )
     except Refused as error:
         return _page(dict(form), {error.field: _(error.message)}), 400
@@ -62,8 +67,16 @@ def _page(form: dict[str, str], errors: dict[str, str]) -> str:
 def from_message(message_id: int) -> Response:
     """The message becomes a complaint of its own."""
     return _do(
-        lambda db: service.from_message(db, message_id, actor=me().username, now=now()), None
+        lambda db: service.from_message(
+            db, message_id, actor=me().username, now=now(), receipts=_receipts()
+        ),
+        None,
     )
+
+
+def _receipts() -> ReceiptRules | None:
+    """What a receipt says; None where citizens get none."""
+    return wiring().receipt_rules if wiring().config.notices.receipts else None
 
 
 @door.post("/inbox/messages/<int:message_id>/join")

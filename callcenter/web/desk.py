@@ -61,7 +61,7 @@ def save(complaint_id: int) -> Answer:
 
     They are two transactions: an agency that is refused does not undo the saved transcript.
     """
-    form = _typed()
+    form = desk_page.typed()
     try:
         with writing() as db:
             service.save(
@@ -245,11 +245,6 @@ def _do(complaint_id: int, verb: Callable[[Session], object], words: str) -> Ans
 def _done(complaint_id: int, words: str) -> Response:
     flash(words, "ok")
     return redirect(url_for("desk.complaint", complaint_id=complaint_id))
-
-
-def _typed() -> DeskForm:
-    names = DeskForm.__dataclass_fields__
-    return DeskForm(**{name: request.form.get(name, "") for name in names})
 
 
 def _again(

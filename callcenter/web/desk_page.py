@@ -30,8 +30,8 @@ def page(
     """What is stored, what was typed since, or `form` with its `errors` and what others saved."""
     rules, config = wiring().rules, wiring().config
     draft = drafts.own(reading(), found.id)
-    restored = bool(form is None and draft and draft.fields)
-    typed = draft.fields if restored and draft else request.form
+    restored = form is None and _unsaved(found, draft)
+    written = draft.fields if form is None and draft else request.form
     form = form or typed_before(found, draft)
     sent = any(t.state is not TicketState.RETURNED for t in found.tickets)
     usual = suggest_agency(rules.categories, form.category_key)
@@ -44,9 +44,10 @@ def page(
         categories=rules.categories,
         agencies=config.agencies,
         places=villages_by_district(),
-        agency_key=typed.get("agency_key") or ("" if sent else usual) or "",
+        agency_key=written.get("agency_key") or ("" if sent else usual) or "",
         sent=sent,
-        order=typed.get("order", ""),
+        order=written.get("order", ""),
+        reply="" if draft is None and form is None else written.get("reply", ""),
         draft=draft,
         restored=restored,
         beside=drafts.beside(reading(), found.id) if claims.on_desk(found) else (),
@@ -54,7 +55,6 @@ def page(
         words=config.desk.emergency_words,
         answers=config.desk.answers,
         file_url=lambda f: url_for("files.at_desk", complaint_id=found.id, file_id=f.id),
-        written=desk_queries.messages_of(reading(), found.id),
         earlier=desk_queries.earlier_of(reading(), _phones(found), but=found.id),
         reject_reason=request.form.get("reason", ""),
         reason=_why(category) if category else "",
@@ -66,6 +66,19 @@ def page(
         reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
         **side(found),
     )
+
+
+def typed() -> DeskForm:
+    """What the form of this request holds."""
+    return DeskForm(**{name: request.form.get(name, "") for name in DeskForm.__dataclass_fields__})
+
+
+def _unsaved(found: Complaint, draft: DeskDraft | None) -> bool:
+    """Whether something was typed that is not what is stored."""
+    if draft is None:
+        return False
+    saved: dict[str, str] = {**asdict(stored(found)), "order": "", "reply": ""}
+    return any(draft.fields.get(name, value) != value for name, value in saved.items())
 
 
 def typed_before(found: Complaint, draft: DeskDraft | None) -> DeskForm:

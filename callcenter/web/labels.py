@@ -85,6 +85,7 @@ VERBS: dict[str, LazyString] = {
     "chase": _l("Petugas ditagih"),
     "message": _l("Pesan warga digabungkan"),
     "forget_person": _l("Data pribadi dihapus"),
+    "reply": _l("Balasan kepada warga"),
     "attach": _l("Lampiran ditambahkan"),
     "take_over": _l("Diambil alih operator lain"),
     "escalate": _l("Eskalasi"),

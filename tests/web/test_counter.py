@@ -59,7 +59,7 @@ def test_a_message_becomes_a_complaint_at_the_desk(operator: FlaskClient, wired:
     desk = operator.get(answer.location).text
     assert re.search(r"PIN \d{4}", desk)
     assert ">Lampu mati di Kubu</textarea>" in desk
-    assert "Pesan warga" in desk
+    assert "Percakapan dengan warga" in desk
     again = post(operator, f"/inbox/messages/{message_id}/complaint", page="/calls")
     assert again.location == "/?tab=messages"
     assert "sudah diurus" in operator.get(again.location).text

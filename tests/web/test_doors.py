@@ -45,6 +45,8 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "desk.confirm_rejection": ("POST", "/complaints/{c}/reject/confirm", DESK),
     "desk.settle_return": ("POST", "/complaints/{c}/returned", DESK),
     "desk.drop_plan": ("POST", "/complaints/{c}/plans/1/drop", DESK),
+    "correspondence.thread": ("GET", "/complaints/{c}/thread", DESK),
+    "correspondence.reply": ("POST", "/complaints/{c}/reply", DESK),
     "desk.asked": ("POST", "/complaints/{c}/asked", DESK),
     "desk.word": ("POST", "/complaints/{c}/word", DESK),
     "typing.draft": ("POST", "/complaints/{c}/draft", DESK),

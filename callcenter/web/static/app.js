@@ -114,7 +114,16 @@
     select.addEventListener("change", function () { select.form.requestSubmit(); });
   });
 
+  /* signing out empties this tab's storage, once what was typed is with the server */
   document.querySelectorAll("form[data-forget]").forEach(function (form) {
-    form.addEventListener("submit", function () { sessionStorage.clear(); });
+    form.addEventListener("submit", function (event) {
+      var last = [];
+      document.dispatchEvent(new CustomEvent("signing-out", { detail: last }));
+      if (!last.length) { sessionStorage.clear(); return; }
+      event.preventDefault();
+      Promise.all(last).then(function (there) {
+        if (there.every(Boolean)) { sessionStorage.clear(); form.submit(); }
+      });
+    });
   });
 })();

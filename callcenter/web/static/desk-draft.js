@@ -103,10 +103,11 @@
     });
   }
 
-  form.addEventListener("input", changed);
-  form.addEventListener("change", changed);
+  /* a field may stand elsewhere on the page and still be the form's: the reply */
+  document.addEventListener("input", changed);
+  document.addEventListener("change", changed);
   function changed(event) {
-    if (event.target.type === "file") { return; }
+    if (event.target.form !== form || !event.target.name || event.target.type === "file") { return; }
     dirty = touched = true;
     delete form.dataset.kept;
     keepHere();
@@ -159,6 +160,18 @@
         ready = false;
       });
     });
+  });
+
+  /* signing out waits for the last words; while the server is away it does not happen at all */
+  document.addEventListener("signing-out", function (event) {
+    if (!dirty && !flying) { return; }
+    clearTimeout(timer);
+    timer = null;
+    event.detail.push(Promise.resolve(flying).then(function () {
+      clearTimeout(timer);
+      timer = null;
+      return send();
+    }).then(function () { return !dirty; }));
   });
 
   /* who only looked puts it back when leaving; a reload takes it again */

@@ -4,7 +4,7 @@
   var form = document.querySelector("form[data-draft]");
   if (!form) { return; }
   proposeAgency();
-  readyOrders();
+  document.querySelectorAll("select[data-into]").forEach(readyTexts);
   document.querySelectorAll("select[data-find]").forEach(find);
   markWords(document.querySelector("textarea[data-words]"));
   keys();
@@ -23,16 +23,16 @@
       if (option.dataset.emergency) { form.elements.urgency.value = "emergency"; }
     });
   }
-  function readyOrders() {
-    var ready = document.getElementById("answer"), order = form.elements.order;
-    if (!ready || !order) { return; }
+  function readyTexts(ready) {
+    var text = form.elements[ready.dataset.into];
+    if (!text) { return; }
     ready.closest("div").hidden = false;
     ready.addEventListener("change", function () {
       if (!ready.value) { return; }
-      order.value = (order.value.trim() ? order.value.trim() + "\n" : "") + ready.value;
+      text.value = (text.value.trim() ? text.value.trim() + "\n" : "") + ready.value;
       ready.value = "";
-      changed(order);
-      order.focus();
+      changed(text);
+      text.focus();
     });
   }
 
