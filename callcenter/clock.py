@@ -29,11 +29,12 @@ from callcenter.services import (
     tickets,
     undelivered,
 )
+from callcenter.services.audit_watch import AuditWatch
 from callcenter.services.batch import named
 from callcenter.services.receipts import write_receipts
 from callcenter.services.rules import Rules
 from callcenter.services.suggestions import Nightly
-from callcenter.store.session import Store
+from callcenter.store.session import Store, key_of
 from callcenter.timekeeper import Watch
 from callcenter.watching import watching
 from callcenter.wiring import Wiring
@@ -158,6 +159,13 @@ def desk_duties(wiring: Wiring) -> tuple[Duty, ...]:
     return (Duty("learn", 600.0, Nightly(wiring.store, wiring.rules.categories, zone).go_on),)
 
 
+def audit_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """Audit rows are sealed, and every night the whole chain of them is examined."""
+    zone, heads = wiring.config.programme.zone, wiring.audit_heads
+    watch = AuditWatch(wiring.store, key_of(wiring.secret_key), heads, zone)
+    return (Duty("seal", 5.0, watch.seal), Duty("examine", 600.0, watch.go_on))
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -188,7 +196,8 @@ class Turns:
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
-    turns = Turns((*ordinary, *line_duties(wiring), *outbox_duties(wiring), *desk_duties(wiring)))
+    by_the_way = (*outbox_duties(wiring), *desk_duties(wiring), *audit_duties(wiring))
+    turns = Turns((*ordinary, *line_duties(wiring), *by_the_way))
     watch = Watch(wiring.store, wiring.config.storage.state)
     with Heart(wiring.store, "clock"), importing(wiring), watching(wiring):
         while not stop.is_set():

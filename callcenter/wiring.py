@@ -33,6 +33,7 @@ from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
 from callcenter.services import entry, pins, report_paper
+from callcenter.services.audit_chain import Heads
 from callcenter.services.call_channel import CallChannel
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
@@ -72,7 +73,11 @@ class Wiring:
     @cached_property
     def store(self) -> Store:
         """The database; notices written in a transaction are posted to the workers after it."""
-        return Store(make_engine(self.config.storage.database), posted=self.postman.post)
+        return Store(
+            make_engine(self.config.storage.database),
+            posted=self.postman.post,
+            audit_secret=self.secret_key,
+        )
 
     @cached_property
     def postman(self) -> Postman:
@@ -82,7 +87,12 @@ class Wiring:
     @cached_property
     def secret_key(self) -> str:
         """Signs sessions and links; made at the first start, the same for every process."""
-        return kept_secret(self.config.storage.state / "secret.key")
+        return secret_of(self.config)
+
+    @property
+    def audit_heads(self) -> Heads:
+        """Where the head of the chain of audit rows is kept, once a day."""
+        return Heads(self.config.storage.state / "audit-heads.txt")
 
     @cached_property
     def links(self) -> LinkSigner:
@@ -427,6 +437,11 @@ def letterhead_of(config: Config, agency: Agency) -> Letterhead:
         head_nip=agency.head.nip or "",
         logo=programme.logo,
     )
+
+
+def secret_of(config: Config) -> str:
+    """The installation's secret; made at the first start, the same for every process."""
+    return kept_secret(config.storage.state / "secret.key")
 
 
 def kept_secret(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from callcenter.cli import (
+    audit_log,
     call,
     clock_time,
     doctor,
@@ -39,6 +40,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(line_mode.app, name="line-mode")
 app.add_typer(clock_time.app, name="time")
 app.add_typer(suggestions.app, name="suggestions")
+app.add_typer(audit_log.app, name="audit")
 reconcile.register(listings.APPS["calls"])
 for name, listing in listings.APPS.items():
     app.add_typer(listing, name=name)

@@ -106,8 +106,9 @@ def configuration() -> Config:
 def store_of(config: Config) -> Store:
     """The database, as it is: nothing is migrated."""
     from callcenter.store.session import Store, make_engine
+    from callcenter.wiring import secret_of
 
-    return Store(make_engine(config.storage.database))
+    return Store(make_engine(config.storage.database), audit_secret=secret_of(config))
 
 
 @contextmanager

@@ -67,7 +67,7 @@ def prepare(config: Config, tell: Tell) -> Prepared:
     bring_prompts(config, tell)
     engine = make_engine(config.storage.database)
     upgrade(engine)
-    store = Store(engine)
+    store = Store(engine, audit_secret=wiring.secret_key)
     with store.write() as session:
         directory.sync(session, config, now())
         ladders.adopt_first(session, config, now())

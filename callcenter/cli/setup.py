@@ -45,10 +45,11 @@ def migrate() -> None:
     from callcenter.services import directory, ladders
     from callcenter.store.migrate import upgrade
     from callcenter.store.session import Store, make_engine
+    from callcenter.wiring import secret_of
 
     engine = make_engine(config.storage.database)
     upgrade(engine)
-    with Store(engine).write() as session:
+    with Store(engine, audit_secret=secret_of(config)).write() as session:
         directory.sync(session, config, now())
         ladders.adopt_first(session, config, now())
     note("the database is up to date")

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from callcenter.domain.audit_chain import Entry, mark_of
 from callcenter.store.models import Audit
+from callcenter.store.session import audit_key
 
 
 def record(
@@ -21,6 +23,14 @@ def record(
     detail: dict[str, Any] | None = None,
 ) -> None:
     """Append one row; `thing` is `kind:id`, never a name or a number of a citizen."""
-    session.add(
-        Audit(at=now, actor=actor, action=action, thing=thing, address=address, detail=detail or {})
+    row = Audit(
+        at=now, actor=actor, action=action, thing=thing, address=address, detail=detail or {}
     )
+    if key := audit_key(session):
+        row.mark = mark_of(entry_of(row), key)
+    session.add(row)
+
+
+def entry_of(row: Audit) -> Entry:
+    """What the row says, for its mark and its seal."""
+    return Entry(row.at, row.actor, row.action, row.thing, row.address, row.detail)

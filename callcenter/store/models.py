@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -146,9 +147,19 @@ class SignInAttempt(Base):
 
 
 class Audit(Base):
-    """Who saw, heard or changed what; append-only."""
+    """Who saw, heard or changed what; append-only, and chained (`domain.audit_chain`)."""
 
     __tablename__ = "audit"
+    __table_args__ = (
+        Index(
+            "ix_audit_unsealed",
+            "id",
+            sqlite_where=text("place IS NULL"),
+            postgresql_where=text("place IS NULL"),
+        ),
+        Index("ix_audit_thing", "thing", "id"),
+        Index("ix_audit_actor", "actor", "id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(index=True)
     actor: Mapped[str] = mapped_column(String(80))
@@ -156,6 +167,19 @@ class Audit(Base):
     thing: Mapped[str] = mapped_column(String(120))
     address: Mapped[str | None] = mapped_column(String(60))
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    mark: Mapped[str | None] = mapped_column(String(64))
+    place: Mapped[int | None] = mapped_column(unique=True)  # None: not sealed yet
+    seal: Mapped[str | None] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """The end of the chain of audit rows; one row, renewed with every sealing."""
+
+    __tablename__ = "audit_head"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    place: Mapped[int]
+    seal: Mapped[str] = mapped_column(String(64))
+    mark: Mapped[str] = mapped_column(String(64))
 
 
 class NumberBlock(Base):

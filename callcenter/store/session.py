@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy.orm import Session
 
 _READ_ONLY = "aduan24_read"
 _POSTED = "aduan24_posted"
+_AUDIT_KEY = "aduan24_audit_key"
 _LONGEST_TURN_S = 30.0  # as SQLite's busy_timeout
 
 #: A notice for the workers: its id, and whether it is urgent.
@@ -29,6 +31,12 @@ Letter = tuple[int, bool]
 def post_after_commit(session: Session, notice_id: int, *, urgent: bool) -> None:
     """Tell the workers of a notice once this transaction has been committed, never before."""
     session.info.setdefault(_POSTED, []).append((notice_id, urgent))
+
+
+def audit_key(session: Session) -> bytes | None:
+    """What marks the audit rows of this session; None where its store was given none."""
+    key: bytes | None = session.info.get(_AUDIT_KEY)
+    return key
 
 
 def _nobody(_letters: Sequence[Letter]) -> None:
@@ -64,16 +72,26 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def key_of(audit_secret: str) -> bytes:
+    """The key of the audit rows' marks: the installation's secret serves other purposes, too."""
+    return sha256(f"audit rows {audit_secret}".encode()).digest()
+
+
 class Store:
     """Opens sessions on one engine.
 
     `posted` is called after a commit with the notices that it wrote; it must not raise.
+    `audit_secret` marks the audit rows as this installation's.
     """
 
     def __init__(
-        self, engine: Engine, posted: Callable[[Sequence[Letter]], None] = _nobody
+        self,
+        engine: Engine,
+        posted: Callable[[Sequence[Letter]], None] = _nobody,
+        audit_secret: str | None = None,
     ) -> None:
         self.engine, self._posted = engine, posted
+        self._info = {_AUDIT_KEY: key_of(audit_secret)} if audit_secret else {}
         self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
         options: dict[str, Any] = {_READ_ONLY: True}
         if engine.dialect.name == "postgresql":
@@ -89,7 +107,7 @@ class Store:
         """A write transaction: commits at the end, rolls back on an error."""
         with (
             self._turn(),
-            Session(self.engine, expire_on_commit=False) as session,
+            Session(self.engine, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
             yield session

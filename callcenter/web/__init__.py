@@ -10,6 +10,7 @@ from werkzeug.routing import IntegerConverter, Map
 from callcenter.web import (
     access,
     alarms,
+    audit_log,
     auth,
     callbacks,
     complaint_files,
@@ -63,6 +64,7 @@ _ROOMS = (
     messages,
     machinery,
     alarms,
+    audit_log,
     recordings,
     events,
     health,

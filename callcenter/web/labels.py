@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
 
+from callcenter.web.audit_words import ACTIONS
+
 STATES: dict[str, LazyString] = {
     "received": _l("Diterima"),
     "transcribed": _l("Ditranskripsi"),
@@ -243,6 +245,7 @@ TABLES = {
     "mode": MODES,
     "speech": SPEECH,
     "voices": VOICES,
+    "action": ACTIONS,
 }
 
 

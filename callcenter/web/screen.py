@@ -170,6 +170,7 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("see_machinery",), "machinery.page", _("Sistem")),
         (("edit_prompts",), "prompts.index", _("Suara")),
         (("switch_line",), "line.page", _("Saluran")),
+        (("see_audit",), "audit_log.index", _("Audit")),
     ]
     if wiring().config.sample:
         entries.append((("try_line",), "phone.page", _("Telepon uji")))

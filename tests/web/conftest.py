@@ -128,7 +128,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wired(tmp_path: Path, filled: Path) -> Iterator[Wiring]:
     """Everything the console needs, over a database of its own."""
     (tmp_path / "var").mkdir()
-    shutil.copy(filled, tmp_path / "var" / "aduan24.db")
+    for file in (filled, filled.with_name("secret.key")):
+        shutil.copy(file, tmp_path / "var")
     built = build(tmp_path)
     yield built
     built.store.engine.dispose()

@@ -27,6 +27,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "inbox.calls": ("GET", "/calls", {OPERATOR, SUPERVISOR, ADMIN}),
     "inbox.call": ("GET", "/calls/1", {OPERATOR, SUPERVISOR, ADMIN}),
     "inbox.complaints": ("GET", "/complaints", DESK),
+    "audit_log.index": ("GET", "/audit", {SUPERVISOR, ADMIN}),
     "inbox.waiting": ("GET", "/inbox/waiting", DESK),
     "counter.blank": ("GET", "/complaints/new", DESK),
     "counter.take_down": ("POST", "/complaints/new", DESK),
