@@ -31,6 +31,7 @@ ACTIONS: dict[str, LazyString] = {
     "report_sent_again": _l("Mengirim laporan lagi"),
     "notice_resent": _l("Mengirim pesan lagi"),
     "reply_taken": _l("Menerima balasan"),
+    "reply_written": _l("Menulis kepada warga"),
     "status_told": _l("Status dibacakan"),
     "citizen_called": _l("Menelepon warga"),
     "call_back_dialled": _l("Menelepon balik"),
