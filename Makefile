@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up test endurance bench check format prompts lock clean venv parts dev
+.PHONY: help up test endurance bench check format prompts speech lock clean venv parts dev
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -35,6 +35,9 @@ format: dev ## put the code into its form
 
 prompts: venv parts ## make the sound files again from ivr/prompts.toml
 	@.venv/bin/python -m ivr.prompts make
+
+speech: ## get what speech to text needs (some 300 MB); the model is yours: speech.model in config.yaml
+	@deploy/venv.sh requirements-speech.lock
 
 lock: ## write the lock files again from pyproject.toml (needs uv)
 	@deploy/lock.sh

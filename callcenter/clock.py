@@ -25,6 +25,7 @@ from callcenter.services import (
     ladder_change,
     notices,
     roster_watch,
+    speech_drafts,
     status,
     tickets,
     undelivered,
@@ -166,6 +167,23 @@ def audit_duties(wiring: Wiring) -> tuple[Duty, ...]:
     return (Duty("seal", 5.0, watch.seal), Duty("examine", 600.0, watch.go_on))
 
 
+def speech_duties(wiring: Wiring) -> tuple[Duty, ...]:
+    """Recordings that wait to be turned into words are posted to their worker; none when it is off.
+
+    Whoever files a call posts nothing: a queue that hangs must not hold up a filing.
+    """
+    if wiring.config.speech is None:
+        return ()
+
+    def drafts(now: datetime) -> int:
+        with wiring.store.read() as session:
+            waiting = speech_drafts.due(session, now)
+        wiring.postman.draft(waiting)
+        return 0
+
+    return (Duty("drafts", 2.0, drafts),)
+
+
 class Turns:
     """Does each duty when its time has come; times of the monotonic clock, seconds."""
 
@@ -196,8 +214,8 @@ class Turns:
 def run(wiring: Wiring, stop: threading.Event) -> None:
     """Turn until `stop` is set."""
     ordinary = duties(wiring.store, wiring.postman, wiring.rules)
-    by_the_way = (*outbox_duties(wiring), *desk_duties(wiring), *audit_duties(wiring))
-    turns = Turns((*ordinary, *line_duties(wiring), *by_the_way))
+    others = (line_duties, outbox_duties, desk_duties, audit_duties, speech_duties)
+    turns = Turns((*ordinary, *(duty for some in others for duty in some(wiring))))
     watch = Watch(wiring.store, wiring.config.storage.state)
     with Heart(wiring.store, "clock"), importing(wiring), watching(wiring):
         while not stop.is_set():

@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -93,7 +94,7 @@ def employ(wiring: Wiring) -> None:
     _bench = _Bench(wiring)
 
 
-class _Worker(SimpleWorker):
+class NoticeWorker(SimpleWorker):
     """Runs jobs in this process: each is one claim and one request with a time limit of its own.
 
     One that brings the process down takes no other along: what it had claimed is due again when
@@ -144,18 +145,23 @@ def work(wiring: Wiring) -> None:
     part = os.environ.get("ADUAN24_PART", "worker")
     with Heart(wiring.store, part):
         while not stop.is_set():
-            _listen(wiring.config.queue.redis_url, stop)
+            listen(wiring.config.queue.redis_url, stop, QUEUES)
 
 
-def _listen(url: str, stop: threading.Event) -> None:
-    """One worker's life: until it is asked to stop, or the queue goes away."""
+def listen(
+    url: str, stop: threading.Event, names: Sequence[str], kind: type[NoticeWorker] = NoticeWorker
+) -> None:
+    """One worker's life: until it is asked to stop, or the queue goes away.
+
+    `names`: of its queues, in order; `kind`: of worker.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         connection: Redis = Redis.from_url(url, socket_connect_timeout=1)
         connection.ping()
-        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in QUEUES]
-        worker = _Worker(
+        queues = [Queue(name, connection=connection, serializer=JSONSerializer) for name in names]
+        worker = kind(
             queues,
             connection=connection,
             serializer=JSONSerializer,

@@ -73,6 +73,7 @@ class _Line:
             wiring.spool,
             config.storage.recordings,
             config.line.recording.silent_below_seconds,
+            drafts=config.speech is not None,
         )
         self._sweeper = Sweeper(filing, config.line.node, _longest_call_s(config))
         self._pbx = wiring.pbx() if config.line.enabled else None

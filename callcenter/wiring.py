@@ -29,6 +29,7 @@ from callcenter.gateways.call_through import CallThrough
 from callcenter.gateways.cel import Record
 from callcenter.gateways.channel import Channel, Enclosure
 from callcenter.gateways.dialling import Dialling
+from callcenter.gateways.engine_apart import EngineApart
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
@@ -134,6 +135,14 @@ class Wiring:
     def inquiry_rules(self) -> InquiryRules:
         """Who may learn what became of a complaint."""
         return InquiryRules(self.secret_key, self.config.guessing)
+
+    @cached_property
+    def speech_engine(self) -> EngineApart | None:
+        """What turns recordings into words; None: speech to text is off."""
+        told = self.config.speech
+        if told is None:
+            return None
+        return EngineApart(told.model, told.language, told.threads, told.memory_mb)
 
     # ------------------------------------------------------------ people
 

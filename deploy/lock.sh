@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Writes requirements.lock (what runs), requirements-dev.lock (what also tests) and
-# requirements-bench.lock (what `make bench` compares with, and nothing else), with hashes, for
-# every platform and Python that pyproject.toml allows. Needs `uv`. Run it after a change of the
-# dependencies, read the difference, commit all.
+# Writes requirements.lock (what runs), requirements-speech.lock (the same, and what turns speech
+# into text), requirements-dev.lock (what also tests) and requirements-bench.lock (what `make bench`
+# compares with, and nothing else), with hashes, for every platform and Python that pyproject.toml
+# allows. Needs `uv`. Run it after a change of the dependencies, read the difference, commit all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,5 +22,6 @@ compile() { # OUT ARGS...
 }
 
 compile requirements.lock pyproject.toml --extra postgresql
-compile requirements-dev.lock pyproject.toml --extra postgresql --group dev --constraint requirements.lock
+compile requirements-speech.lock pyproject.toml --extra postgresql --extra speech --constraint requirements.lock
+compile requirements-dev.lock pyproject.toml --extra postgresql --extra speech --group dev --constraint requirements-speech.lock
 compile requirements-bench.lock --group pyproject.toml:bench --constraint requirements-dev.lock

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Put the commands into the application."""
-    for function in (line, web, worker, clock):
+    for function in (line, web, worker, speech, clock):
         command(app, function.__name__)(function)
     app.command("demo", hidden=True)(demo)
 
@@ -46,6 +46,14 @@ def worker() -> None:
     """Run one worker: it sends notices."""
     wiring = _wiring()
     from callcenter.jobs import work
+
+    work(wiring)
+
+
+def speech() -> None:
+    """Run the worker that turns recordings into drafts; with speech.model in config.yaml."""
+    wiring = _wiring()
+    from callcenter.speech_worker import work
 
     work(wiring)
 

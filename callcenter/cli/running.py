@@ -38,6 +38,16 @@ def parts_of(config: Config, path: Path, prepared: Prepared) -> list[Part]:
         )
         for n in range(1, config.queue.workers + 1)
     ]
+    if config.speech:
+        parts.append(
+            Part(
+                "speech",
+                _own("speech", path),
+                after=after,
+                shows=_loud,
+                variables={"ADUAN24_PART": "speech"},
+            )
+        )
     parts.append(Part("clock", _own("clock", path), after=after, shows=_loud))
     return parts
 

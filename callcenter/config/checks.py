@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from callcenter.config.schema import Agency, Config, Line, LineTls, Person, Rung
+from callcenter.config.schema import Agency, Config, Line, LineTls, Person, Rung, Speech
 from callcenter.domain.people import AGENCY_POSTS
 from callcenter.domain.window import Clock
+from callcenter.gateways import whisper
 
 _ENDPOINTS = ("line", "trunk", "emergency", "global")
 
@@ -52,6 +53,23 @@ def file_checks(config: Config) -> Iterator[str]:
         yield f"programme.logo: there is no file {logo}; put it there or take the key out"
     if config.line.tls:
         yield from _tls_mistakes(config.line.tls)
+    if config.speech:
+        yield from _speech_mistakes(config.speech)
+
+
+def _speech_mistakes(speech: Speech) -> Iterator[str]:
+    if not whisper.installed():
+        yield "speech: faster-whisper is not installed; type: make speech, or take the section out"
+    if not speech.model.is_dir():
+        yield (
+            f"speech.model: there is no folder {speech.model}; put a Whisper model there that was "
+            "converted for CTranslate2, or take the section out"
+        )
+    elif lacks := whisper.missing(speech.model):
+        yield (
+            f"speech.model: {speech.model} lacks {', '.join(lacks)}; put there the whole folder of "
+            "a Whisper model that was converted for CTranslate2"
+        )
 
 
 def _tls_mistakes(tls: LineTls) -> Iterator[str]:

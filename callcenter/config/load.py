@@ -80,6 +80,9 @@ def _resolved(config: Config, folder: Path) -> Config:
         logo = {"logo": folder / config.programme.logo}
         update["programme"] = config.programme.model_copy(update=logo)
     update["line"] = _resolved_line(config.line, folder)
+    if config.speech:
+        model = {"model": folder / config.speech.model}
+        update["speech"] = config.speech.model_copy(update=model)
     update["notices"] = _resolved_notices(config.notices, folder)
     return config.model_copy(update=update)
 

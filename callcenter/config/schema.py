@@ -369,6 +369,19 @@ class Queue(Section):
         return self.url or f"redis://127.0.0.1:{self.port}/0"
 
 
+class Speech(Section):
+    """Speech to text by faster-whisper: a draft beside what the operator writes, off without this.
+
+    `model`: a folder with a converted model; nothing is fetched. `language`: ISO 639-1, or auto.
+    `memory_mb`: the most that the engine may take.
+    """
+
+    model: Path
+    language: Annotated[str, Field(pattern=r"^([a-z]{2,3}|auto)$")] = "id"
+    threads: int = Field(default=1, ge=1, le=32)
+    memory_mb: int = Field(default=3000, ge=200, le=64_000)
+
+
 class Window(Section):
     """The window; `time_scale` N makes every ladder time N times as fast (for exercises)."""
 
@@ -557,6 +570,7 @@ class Config(Section):
     web: Web = Web()
     desk: Desk = Desk()
     queue: Queue = Queue()
+    speech: Speech | None = None
     window: Window = Window()
     waiting: Waiting = Waiting()
     calendar: WorkingDays = WorkingDays()

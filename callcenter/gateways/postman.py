@@ -26,6 +26,8 @@ URGENT, ORDINARY, QUESTIONS = "urgent", "notices", "questions"
 #: Queues in the order in which workers empty them: an emergency never waits behind a report.
 QUEUES = (URGENT, ORDINARY, QUESTIONS)
 SEND, ASK = "callcenter.jobs.send_notice", "callcenter.jobs.ask_arrival"
+#: Recordings to be turned into words: a worker of its own empties it.
+SPEECH, DRAFT = "speech", "callcenter.speech_worker.write_draft"
 
 #: A letter is not posted again while one with the same id waits; after so many seconds it is,
 #: because the worker that took it may be dead. The claim in the database makes that harmless.
@@ -34,6 +36,8 @@ _SAME_LETTER_S = 15
 _JOB_S = 40
 #: A letter that nobody took for so long is gone; whatever is still due has been posted again.
 _LETTER_S = 3600
+#: A draft may take long, and many may wait: its letter is known by how often it was tried before.
+_DRAFT_JOB_S, _DRAFT_LETTER_S = 2400, 600
 _QUICK_S = 1.0
 
 
@@ -63,12 +67,17 @@ class Postman:
         """Tell the workers of these notices."""
         urgent = [notice_id for notice_id, is_urgent in letters if is_urgent]
         ordinary = [notice_id for notice_id, is_urgent in letters if not is_urgent]
-        self._put(URGENT, SEND, urgent)
-        self._put(ORDINARY, SEND, ordinary)
+        self._put(URGENT, SEND, _named(URGENT, urgent))
+        self._put(ORDINARY, SEND, _named(ORDINARY, ordinary))
 
     def ask(self, notice_ids: Iterable[int]) -> None:
         """Have the provider asked what became of these notices."""
-        self._put(QUESTIONS, ASK, list(notice_ids))
+        self._put(QUESTIONS, ASK, _named(QUESTIONS, notice_ids))
+
+    def draft(self, drafts: Sequence[tuple[int, int]]) -> None:
+        """Have these drafts written: (id, tries so far) each."""
+        wanted = {f"{SPEECH}-{number}-{tries}": number for number, tries in drafts}
+        self._put(SPEECH, DRAFT, wanted, _DRAFT_JOB_S, _DRAFT_LETTER_S)
 
     def counted(self) -> Counted | None:
         """What the queue holds; None while it is away."""
@@ -86,11 +95,19 @@ class Postman:
         except Exception:  # see `_put`
             return None
 
-    def _put(self, queue: str, function: str, notice_ids: Sequence[int]) -> None:
-        if not notice_ids:
+    def _put(
+        self,
+        queue: str,
+        function: str,
+        wanted: Mapping[str, int],
+        job_s: int = _JOB_S,
+        letter_s: int = _LETTER_S,
+    ) -> None:
+        """`wanted`: the id of each letter, and what it is about."""
+        if not wanted:
             return
         try:
-            self._enqueue(queue, function, notice_ids)
+            self._enqueue(queue, function, wanted, job_s, letter_s)
             self._away = False
         except Exception as error:
             # What is no Redis answers as it likes, and redis-py then fails as it likes: a port that
@@ -101,10 +118,10 @@ class Postman:
                 )
             self._away = True
 
-    def _enqueue(self, name: str, function: str, notice_ids: Sequence[int]) -> None:
+    def _enqueue(
+        self, name: str, function: str, wanted: Mapping[str, int], job_s: int, letter_s: int
+    ) -> None:
         queue = Queue(name, connection=self._redis, serializer=JSONSerializer)
-        bucket = int(time.time()) // _SAME_LETTER_S
-        wanted = {f"{name}-{notice_id}-{bucket}": notice_id for notice_id in notice_ids}
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in wanted:
                 pipe.exists(f"rq:job:{job_id}")
@@ -113,15 +130,21 @@ class Postman:
             [
                 Queue.prepare_data(
                     function,
-                    args=(notice_id,),
+                    args=(number,),
                     job_id=job_id,
-                    timeout=_JOB_S,
-                    ttl=_LETTER_S,
+                    timeout=job_s,
+                    ttl=letter_s,
                     result_ttl=0,
                     failure_ttl=3600,
                     description=job_id,
                 )
-                for (job_id, notice_id), there in zip(wanted.items(), waiting, strict=True)
+                for (job_id, number), there in zip(wanted.items(), waiting, strict=True)
                 if not there
             ]
         )
+
+
+def _named(queue: str, notice_ids: Iterable[int]) -> dict[str, int]:
+    """Letters about notices: the same ones within a while are the same letters."""
+    bucket = int(time.time()) // _SAME_LETTER_S
+    return {f"{queue}-{notice_id}-{bucket}": notice_id for notice_id in notice_ids}

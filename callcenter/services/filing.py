@@ -50,13 +50,15 @@ class Misplaced(OSError):
 class Filing:
     """Files calls of `spool`; the audio goes to `recordings`/calls/YYYY/MM/DD/<call id>/.
 
-    A call with less than `silent_below` seconds of speech is no complaint.
+    A call with less than `silent_below` seconds of speech is no complaint. `drafts`: what was said
+    is to be turned into words.
     """
 
     store: Store
     spool: Spool
     recordings: Path
     silent_below: float
+    drafts: bool = False
     _days: set[tuple[Path, int]] = field(default_factory=set, repr=False)
 
     def file(self, call: SpooledCall, now: datetime) -> Call:
@@ -71,7 +73,11 @@ class Filing:
             place.sync(self._days)
         with self.store.write() as session:
             filed = intake.file_call(
-                session, _heard(call, clips), now=now, silent_below=self.silent_below
+                session,
+                _heard(call, clips),
+                now=now,
+                silent_below=self.silent_below,
+                drafts=self.drafts,
             )
             complaint = filed.complaint is not None
         if call.sidecar:

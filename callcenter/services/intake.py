@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
 from callcenter.domain.out_call import MODE, is_ours
-from callcenter.services import callbacks, history, numbers, phones, silence
+from callcenter.services import callbacks, history, numbers, phones, silence, speech_drafts
 from callcenter.store.models import Call, Complaint, Recording
 from ivr.numbers import is_valid
 
@@ -58,12 +58,19 @@ class HeardCall:
     clips: tuple[Clip, ...]
 
 
-def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below: float) -> Call:
+def file_call(
+    session: Session,
+    heard: HeardCall,
+    *,
+    now: datetime,
+    silent_below: float,
+    drafts: bool = False,
+) -> Call:
     """File the call; a complaint too when at least `silent_below` seconds of speech were heard.
 
     A second filing of the same call adds only what was missing then: clips (a file that was
     repaired or found later), how it ended, later steps; and, if the clips bring the first speech,
-    the complaint.
+    the complaint. `drafts`: what is new is to be turned into words (`speech_drafts`).
     """
     call = session.scalar(select(Call).where(Call.call_uid == heard.call_uid))
     if call is None:
@@ -71,15 +78,16 @@ def file_call(session: Session, heard: HeardCall, *, now: datetime, silent_below
     else:
         _complete(call, heard)
     known = {(r.kind, r.take) for r in call.recordings}
-    for clip in heard.clips:
-        if (clip.kind, clip.take) not in known:
-            call.recordings.append(_recording(clip))
+    new = [_recording(clip) for clip in heard.clips if (clip.kind, clip.take) not in known]
+    call.recordings.extend(new)
     call.speech_seconds = sum(r.speech_seconds for r in call.recordings)
     spoke = call.speech_seconds >= silent_below
     ours = is_ours(heard.mode)
     call.silent = not (spoke or ours or silence.engaged(call.path))
     asked = spoke and call.complaint is None and heard.mode != MODE
     number = _number_for(session, call, now) if asked else ""
+    if drafts:
+        speech_drafts.want(session, new, now=now)
     session.add(call)  # what belongs to a call is written at once, when all of it is known
     if number:
         _file_complaint(session, call, number, heard, now)

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from callcenter.services import audit, history
+from callcenter.services import audit, history, speech_drafts
 from callcenter.services.desk import clean
 from callcenter.services.errors import Refused
 from callcenter.services.holding import hold
@@ -40,6 +40,7 @@ def forget_person(
         complaint.call.caller, complaint.call.caller_raw = None, ""
     for draft in session.scalars(select(DeskDraft).where(DeskDraft.complaint_id == complaint.id)):
         draft.fields = {k: "" if k in _PERSONAL else v for k, v in draft.fields.items()}
+    speech_drafts.forget(session, complaint)
     messages = select(InboundMessage).where(InboundMessage.complaint_id == complaint.id)
     for message in session.scalars(messages):
         message.sender = ""

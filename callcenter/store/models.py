@@ -538,4 +538,5 @@ from callcenter.store import (  # noqa: E402 (they need the classes above)
     inbound_models,  # noqa: F401
     line_models,  # noqa: F401
     outgoing_models,  # noqa: F401
+    speech_models,  # noqa: F401
 )

@@ -219,6 +219,19 @@ MISTAKES: list[tuple[str, Edit, str, str]] = [
         "notices.twilio.account_sid: ",
         "pattern",
     ),
+    (
+        "speech to text without a model",
+        put("speech", {"model": "models/none"}),
+        "speech.model: there is no folder",
+        "take the section out",
+    ),
+    (
+        "a model that is none",
+        put("speech", {"model": "."}),
+        "speech.model: ",
+        "put there the whole",
+    ),
+    ("no language", put("speech", {"model": ".", "language": "Indonesia"}), "speech.lang", "match"),
 ]
 
 
