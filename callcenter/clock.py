@@ -23,6 +23,7 @@ from callcenter.services import (
     delivery,
     escalation,
     ladder_change,
+    media,
     notices,
     roster_watch,
     speech_drafts,
@@ -141,7 +142,7 @@ def line_duties(wiring: Wiring) -> tuple[Duty, ...]:
 
 
 def outbox_duties(wiring: Wiring) -> tuple[Duty, ...]:
-    """What has been sent and does not arrive goes the next way as well."""
+    """What has been sent and does not arrive goes the next way as well; files are fetched."""
     told = wiring.config.notices
     patience = undelivered.Patience(
         told.channels, told.undelivered_after, told.undelivered_after_emergency
@@ -151,7 +152,15 @@ def outbox_duties(wiring: Wiring) -> tuple[Duty, ...]:
         with wiring.store.write() as session:
             return undelivered.fall_back_due(session, now, patience)
 
-    return (Duty("fall back", 5.0, fall_back),)
+    def files(now: datetime) -> int:
+        if told.twilio is None:
+            return 0
+        with wiring.store.read() as session:
+            due = media.due(session, now)
+        wiring.postman.fetch(due)
+        return 0
+
+    return (Duty("fall back", 5.0, fall_back), Duty("files", 2.0, files))
 
 
 def desk_duties(wiring: Wiring) -> tuple[Duty, ...]:

@@ -26,7 +26,7 @@ from rq.worker import WorkerStatus
 
 from callcenter.gateways.postman import QUEUES
 from callcenter.heart import Heart
-from callcenter.services import delivery
+from callcenter.services import delivery, media
 from callcenter.services.batch import named
 from callcenter.services.delivery import Carriers
 from callcenter.wiring import Wiring
@@ -86,6 +86,18 @@ def ask_arrival(notice_id: int) -> None:
     delivery.ask(
         bench.wiring.store, notice_id, bench.carriers, clock=_now, rules=bench.wiring.rules
     )
+
+
+def fetch_media(file_id: int) -> None:
+    """Fetch one file of a citizen's message.
+
+    Running it twice is harmless: the file is claimed by a conditional UPDATE, and the same content
+    is one file.
+    """
+    wiring = _here().wiring
+    if wiring.media_source is not None:
+        folder = wiring.config.storage.recordings
+        media.fetch(wiring.store, file_id, wiring.media_source, folder, clock=_now)
 
 
 def employ(wiring: Wiring) -> None:

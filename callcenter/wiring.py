@@ -33,11 +33,13 @@ from callcenter.gateways.engine_apart import EngineApart
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
+from callcenter.gateways.twilio_media import TwilioMedia
 from callcenter.services import entry, pins, report_paper
 from callcenter.services.audit_chain import Heads
 from callcenter.services.call_channel import CallChannel
 from callcenter.services.entry import Entry
 from callcenter.services.links import ClipSigner, LinkSigner
+from callcenter.services.media import Source
 from callcenter.services.number_lease import Lease
 from callcenter.services.out_plans import Ground
 from callcenter.services.receipts import ReceiptRules
@@ -166,6 +168,14 @@ class Wiring:
 
             return TwilioMessages(name, notices.twilio, self.secrets.twilio_auth_token)
         raise ValueError(f"notices.channels: {name!r} is not set up")  # load() refuses it first
+
+    @cached_property
+    def media_source(self) -> Source | None:
+        """Where files of citizens' messages lie; None where no messages come in."""
+        account = self.config.notices.twilio
+        if account is None or not self.secrets.twilio_auth_token:
+            return None
+        return TwilioMedia(account, self.secrets.twilio_auth_token)
 
     # ------------------------------------------------------------ the line
 

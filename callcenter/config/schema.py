@@ -524,13 +524,23 @@ class CategoryRow(Section):
 
 
 class Twilio(Section):
-    """Twilio's account; the token from ADUAN24_TWILIO_AUTH_TOKEN or `auth_token_file`."""
+    """Twilio's account; the token from ADUAN24_TWILIO_AUTH_TOKEN or `auth_token_file`.
+
+    `media_hosts`: where Twilio may send us for the files of citizens' messages; `media_mb`: larger
+    ones are not fetched.
+    """
 
     account_sid: Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
     auth_token_file: Path | None = None
     whatsapp_from: Phone | None = None
     sms_from: Phone | None = None
     api_url: str = "https://api.twilio.com"
+    media_hosts: tuple[str, ...] = (
+        "*.twilio.com",
+        "*.twiliocdn.com",
+        "s3-external-1.amazonaws.com",
+    )
+    media_mb: int = Field(default=20, ge=1, le=100)
 
 
 class Smtp(Section):

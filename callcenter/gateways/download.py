@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -44,16 +44,27 @@ def open_public(host: str, port: int, seconds: float) -> HTTPConnection:
 def public_address(host: str, port: int, look_up: Callable[..., Any] = socket.getaddrinfo) -> str:
     """An address of `host`. Raises TransportError unless all of them are public."""
     found = {str(entry[4][0]) for entry in look_up(host, port, type=socket.SOCK_STREAM)}
-    if not found or not all(ip_address(address).is_global for address in found):
+    if not found or not all(map(_is_public, found)):
         raise TransportError(f"{host} is not a host of the internet", permanent=True)
     return sorted(found)[0]
+
+
+#: Addresses that stand for others: of them nobody knows where they lead (RFC 6052, RFC 3056).
+_GATES = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("2002::/16"))
+
+
+def _is_public(address: str) -> bool:
+    found = ip_address(address.partition("%")[0])
+    through = any(found in gate for gate in _GATES if gate.version == found.version)
+    return found.is_global and not found.is_multicast and not through
 
 
 @dataclass(frozen=True)
 class Downloader:
     """Fetches from `api` (its base address) with `headers`, and from `hosts` without them.
 
-    `hosts` are names or patterns such as `*.example.com`. `seconds` is for the whole of it.
+    `hosts` are names or patterns such as `*.example.com`, from the configuration's `setting`.
+    `seconds` is for the whole of it.
     """
 
     api: str
@@ -62,6 +73,7 @@ class Downloader:
     most_bytes: int = 100_000_000
     seconds: float = 60.0
     open_other: Opened = open_public
+    setting: str = "line.twilio.recording_hosts"
 
     def fetch(self, url: str, to: Path) -> int:
         """Write the file to `to`, whole or not at all; its bytes. Raises TransportError."""
@@ -96,7 +108,7 @@ class Downloader:
             raise TransportError(f"a redirect to {parts.scheme}: refused", permanent=True)
         if not _named(host, self.hosts):
             raise TransportError(
-                f"a redirect to {host}, which line.twilio.recording_hosts does not name",
+                f"a redirect to {host}, which {self.setting} does not name",
                 permanent=True,
             )
         return self.open_other(host, 443, self.seconds), {}

@@ -22,12 +22,13 @@ from callcenter.store.session import Letter
 
 log = logging.getLogger("aduan24.postman")
 
-URGENT, ORDINARY, QUESTIONS = "urgent", "notices", "questions"
+URGENT, ORDINARY, QUESTIONS, MEDIA = "urgent", "notices", "questions", "media"
 #: Queues in the order in which workers empty them: an emergency never waits behind a report.
-QUEUES = (URGENT, ORDINARY, QUESTIONS)
+QUEUES = (URGENT, ORDINARY, QUESTIONS, MEDIA)
 SEND, ASK = "callcenter.jobs.send_notice", "callcenter.jobs.ask_arrival"
 #: Recordings to be turned into words: a worker of its own empties it.
 SPEECH, DRAFT = "speech", "callcenter.speech_worker.write_draft"
+FETCH = "callcenter.jobs.fetch_media"
 
 #: A letter is not posted again while one with the same id waits; after so many seconds it is,
 #: because the worker that took it may be dead. The claim in the database makes that harmless.
@@ -78,6 +79,10 @@ class Postman:
         """Have these drafts written: (id, tries so far) each."""
         wanted = {f"{SPEECH}-{number}-{tries}": number for number, tries in drafts}
         self._put(SPEECH, DRAFT, wanted, _DRAFT_JOB_S, _DRAFT_LETTER_S)
+
+    def fetch(self, file_ids: Iterable[int]) -> None:
+        """Have these files of messages fetched."""
+        self._put(MEDIA, FETCH, _named(MEDIA, file_ids))
 
     def counted(self) -> Counted | None:
         """What the queue holds; None while it is away."""

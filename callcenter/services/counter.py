@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
-from callcenter.services import audit, history, numbers, phones
+from callcenter.services import audit, history, media, numbers, phones
 from callcenter.services.desk import clean
 from callcenter.services.errors import Conflict, NotFound, Refused
 from callcenter.services.holding import hold
@@ -122,7 +122,7 @@ def put_aside(session: Session, message_id: int, *, why: str, actor: str, now: d
 
 def _waiting(session: Session, message_id: int) -> InboundMessage:
     take_turn(session, "inbound messages")
-    message = session.get(InboundMessage, message_id)
+    message = session.get(InboundMessage, message_id, with_for_update=True)
     if message is None or message.result != STRANGER:
         raise NotFound("Pesan ini tidak ada.")
     if message.settled_at is not None:
@@ -140,6 +140,8 @@ def _settle(
     why: str = "",
 ) -> None:
     message.complaint_id = complaint.id if complaint else None
+    if complaint is not None:
+        media.give_to(session, message, complaint, now)
     message.settled_at, message.settled_by, message.settled_why = now, actor, why
     thing = f"message:{message.id}"
     audit.record(session, actor=actor, action="message_settled", thing=thing, now=now)

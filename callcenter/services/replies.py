@@ -18,8 +18,9 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.replies import Reply, Said, understood
 from callcenter.domain.ticket import FINAL
-from callcenter.services import audit, correspondence, reports, tickets, wording
+from callcenter.services import audit, correspondence, media, reports, tickets, wording
 from callcenter.services.errors import Refused
+from callcenter.services.media import Found
 from callcenter.services.rules import Rules
 from callcenter.services.turns import take_turn
 from callcenter.store.inbound_models import InboundMessage
@@ -48,6 +49,7 @@ class Inbound:
     sender: str
     body: str
     media: int = 0
+    files: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def take(session: Session, message: Inbound, *, now: datetime, rules: ReplyRules
     )
     session.add(kept)
     session.flush()
+    media.note(session, kept.id, message.files, now=now)
     if officers:
         _act(session, kept, officers, now=now, rules=rules)
     else:

@@ -46,11 +46,11 @@ def heard(data: bytes) -> Material:
     """The voice, measured where that can be done. Raises Refused with the remedy."""
     if len(data) > MOST_BYTES:
         raise Refused("voice", "Rekaman terlalu besar; rekam lebih singkat.")
-    kind = _kind(data)
+    kind = kind_of(data)
     if kind is None:
         raise Refused("voice", "Berkas suara tidak dikenali; rekam lagi, atau tulis laporannya.")
     media_type, ending, readable = kind
-    seconds, speech = _measured(data) if readable else (None, None)
+    seconds, speech = measured(data) if readable else (None, None)
     if speech is not None and speech < COMPLAINT_S:
         raise Refused("voice", "Tidak ada suara dalam rekaman; periksa mikrofon, lalu rekam lagi.")
     digest = hashlib.sha256(data).hexdigest()
@@ -59,12 +59,12 @@ def heard(data: bytes) -> Material:
     )
 
 
-def _kind(data: bytes) -> tuple[str, str, bool] | None:
+def kind_of(data: bytes) -> tuple[str, str, bool] | None:
     """Media type, ending, and whether libsndfile reads it; by the file's first bytes alone."""
     return next(((media, end, read) for media, end, read, head in _KINDS if head.match(data)), None)
 
 
-def _measured(data: bytes) -> tuple[float, float]:
+def measured(data: bytes) -> tuple[float, float]:
     """Seconds of sound, and of speech in it; a block at a time, whatever a file unfolds to."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import Float, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from callcenter.store.models import Base
 
@@ -35,3 +35,35 @@ class InboundMessage(Base):
     settled_at: Mapped[datetime | None]  # joined to a complaint, or put aside with a reason
     settled_by: Mapped[str | None] = mapped_column(String(60))
     settled_why: Mapped[str] = mapped_column(String(300), default="")
+    files: Mapped[list[MessageFile]] = relationship(order_by="MessageFile.place")
+
+
+class MessageFile(Base):
+    """A file that came with a message: waiting to be fetched, or what became of it.
+
+    `state`: waiting, fetching, kept, odd (in quarantine, `error` says why), given_up. `address`
+    names it at the provider; `said_type` is what the sender claims, `media_type` what it is.
+    """
+
+    __tablename__ = "message_files"
+    __table_args__ = (
+        UniqueConstraint("message_id", "place"),
+        Index("ix_message_files_state_fetch_at", "state", "fetch_at"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("inbound_messages.id"))
+    place: Mapped[int]
+    address: Mapped[str] = mapped_column(String(120))
+    said_type: Mapped[str] = mapped_column(String(60))
+    state: Mapped[str] = mapped_column(String(12))
+    fetch_at: Mapped[datetime]
+    claimed_at: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+    tries: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(300), default="")
+    path: Mapped[str] = mapped_column(String(200), default="")
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    media_type: Mapped[str] = mapped_column(String(60), default="")
+    bytes: Mapped[int] = mapped_column(default=0)
+    seconds: Mapped[float | None] = mapped_column(Float)
+    done_at: Mapped[datetime | None]

@@ -25,7 +25,14 @@ door = Blueprint("correspondence", __name__)
 
 @door.app_context_processor
 def _helpers() -> dict[str, object]:
-    return {"thread_of": thread_of, "ready_texts": ready_texts, "new_key": lambda: token_hex(16)}
+    return {
+        "thread_of": thread_of,
+        "ready_texts": ready_texts,
+        "new_key": lambda: token_hex(16),
+        "message_file_url": lambda f: url_for(
+            "files.of_message", message_id=f.message_id, file_id=f.id
+        ),
+    }
 
 
 def thread_of(complaint: Complaint) -> dict[str, object]:

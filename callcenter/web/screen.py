@@ -263,6 +263,7 @@ def init(app: Flask) -> None:
         clip_length=clip_length,
         place=place,
         label=label,
+        said=_,  # what a service said when it was stored
         actor=actor_name,
         number=format_number,
         mask=mask_phone,

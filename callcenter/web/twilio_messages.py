@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from flask import Blueprint, Response, abort, request
 from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]
 
+from callcenter.gateways.twilio_media import address_in
 from callcenter.services import replies
+from callcenter.services.media import Found
 from callcenter.services.replies import Inbound
 from callcenter.web.access import PUBLIC, needs
 from callcenter.web.context import now, wiring, writing
@@ -26,7 +29,8 @@ _WHATSAPP = "whatsapp:"
 @needs(PUBLIC)
 def message() -> Response:
     """A message -> TwiML with one answer; delivered twice, it acts once and has the same answer."""
-    if wiring().config.notices.twilio is None:
+    account = wiring().config.notices.twilio
+    if account is None:
         abort(404)
     only_signed()
     form = request.form
@@ -40,6 +44,7 @@ def message() -> Response:
         sender=sender.removeprefix(_WHATSAPP),
         body=form.get("Body", ""),
         media=int(media) if media.isascii() and media.isdigit() and len(media) < 4 else 0,
+        files=_files(form, account.account_sid),
     )
     with writing() as db:
         answer = replies.take(db, inbound, now=now(), rules=wiring().reply_rules)
@@ -47,3 +52,9 @@ def message() -> Response:
     if answer:
         document.message(answer)
     return Response(str(document), mimetype="text/xml")
+
+
+def _files(form: Mapping[str, str], account_sid: str) -> tuple[Found, ...]:
+    """The files that came along, in order; at most ten, as Twilio has it."""
+    urls = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(10)]
+    return tuple(Found(address_in(url, account_sid), said) for url, said in urls if url)

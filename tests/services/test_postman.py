@@ -20,7 +20,7 @@ from rq.serializers import JSONSerializer
 
 from callcenter import jobs
 from callcenter.gateways import postman, valkey
-from callcenter.gateways.postman import ASK, ORDINARY, QUESTIONS, SEND, URGENT, Postman
+from callcenter.gateways.postman import ASK, MEDIA, ORDINARY, QUESTIONS, SEND, URGENT, Postman
 from callcenter.services.notices import LEASE
 
 
@@ -66,7 +66,7 @@ def test_letters_are_ids_and_emergencies_have_their_own_queue(redis: Redis) -> N
     assert _waiting(redis, URGENT) == [(SEND, (2,))]
     assert _waiting(redis, ORDINARY) == [(SEND, (1,)), (SEND, (3,))]
     assert _waiting(redis, QUESTIONS) == [(ASK, (7,))]
-    assert postman.QUEUES == (URGENT, ORDINARY, QUESTIONS)
+    assert postman.QUEUES == (URGENT, ORDINARY, QUESTIONS, MEDIA)
     carried = [json.loads(zlib.decompress(redis.hget(key, "data") or b"")) for key in _jobs(redis)]
     assert sorted(data[2] for data in carried) == [[1], [2], [3], [7]]
     assert [data[3] for data in carried] == [{}] * 4

@@ -37,6 +37,8 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "desk.following": ("GET", "/desk/next", DESK),
     "desk.forget": ("POST", "/complaints/{c}/forget", {SUPERVISOR}),
     "files.add": ("POST", "/complaints/{c}/files", DESK),
+    "files.of_message": ("GET", "/inbox/messages/1/files/1", DESK),
+    "files.fetch_again": ("POST", "/inbox/messages/1/files/1/again", DESK),
     "files.at_desk": ("GET", "/complaints/{c}/files/1", DESK),
     "files.of_ticket": ("GET", "/tickets/{t}/files/1", EVERYONE),
     "officer.given": ("GET", "/p/{k}/files/1", PUBLIC),

@@ -40,9 +40,10 @@ def test_letters_in_the_queue_are_counted(queue: str) -> None:
     postman = Postman(queue)
     postman.post([(1, True), (2, False), (3, False)])
     postman.ask([4])
+    postman.fetch([9])
     counted = postman.counted()
     assert counted is not None
-    assert counted.waiting == {"urgent": 1, "notices": 2, "questions": 1}
+    assert counted.waiting == {"urgent": 1, "notices": 2, "questions": 1, "media": 1}
     assert (counted.workers, counted.busy, counted.failed) == (0, 0, 0)
 
 

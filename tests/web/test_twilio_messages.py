@@ -13,8 +13,8 @@ from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
-from callcenter.services import directory
-from callcenter.store.inbound_models import InboundMessage
+from callcenter.services import directory, media
+from callcenter.store.inbound_models import InboundMessage, MessageFile
 from callcenter.store.models import Base, Complaint, Ticket
 from callcenter.web import create_app
 from callcenter.wiring import Wiring
@@ -104,3 +104,26 @@ def test_what_a_citizen_writes_is_kept_and_answered_without_a_word_about_tickets
     (kept,) = _messages(wired)
     assert (kept.result, kept.channel, kept.media) == ("stranger", "sms", 2)
     assert kept.body == "Lampu mati <b>& gelap"
+
+
+def test_files_of_a_message_wait_to_be_fetched_from_our_account_and_from_nowhere_else(
+    wired: Wiring, client: FlaskClient
+) -> None:
+    address = f"Messages/{SID}/Media/ME{'0' * 32}"
+    form = {
+        "From": "whatsapp:+628123456789",
+        "NumMedia": "2",
+        "MediaUrl0": f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/{address}",
+        "MediaContentType0": "image/jpeg",
+        "MediaUrl1": "http://169.254.169.254/latest",
+        "MediaContentType1": "image/png",
+    }
+    for _ in range(2):
+        assert _post(client, **form).status_code == 200
+    with wired.store.read() as db:
+        rows = db.scalars(select(MessageFile).order_by(MessageFile.place)).all()
+        assert [(r.state, r.address, r.said_type) for r in rows] == [
+            (media.WAITING, address, "image/jpeg"),
+            (media.GIVEN_UP, "", "image/png"),
+        ]
+        assert list(media.due(db, datetime.now(UTC))) == [rows[0].id]
