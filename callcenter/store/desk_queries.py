@@ -6,16 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from callcenter.domain.complaint import Urgency
+from callcenter.domain.complaint import ComplaintState, Outcome, Urgency
 from callcenter.store import queries
 from callcenter.store.desk_models import DeskClaim
 from callcenter.store.inbound_models import InboundMessage
-from callcenter.store.models import Call, Complaint
+from callcenter.store.models import Call, Complaint, History
 
 _EARLIER = 8
+#: How many of a person's complaints are listed.
+PAST = 200
 
 
 def owners(session: Session, complaint_ids: Collection[int], since: datetime) -> dict[int, str]:
@@ -42,7 +44,7 @@ def next_on_desk(session: Session, actor: str, since: datetime) -> int | None:
 
 
 def earlier_of(
-    session: Session, phones: Collection[str], *, but: int
+    session: Session, phones: Collection[str], *, but: int, limit: int = _EARLIER
 ) -> tuple[Sequence[Complaint], int]:
     """Other complaints of these telephones, the latest first, and their silent calls."""
     if not phones:
@@ -52,13 +54,65 @@ def earlier_of(
         .outerjoin(Call, Complaint.call_id == Call.id)
         .where(
             Complaint.id != but,
-            or_(Complaint.reporter_phone.in_(phones), Call.caller.in_(phones)),
+            _theirs(phones),
         )
         .order_by(Complaint.received_at.desc(), Complaint.id.desc())
-        .limit(_EARLIER)
+        .limit(limit)
     ).all()
     silent = select(func.count()).where(and_(Call.silent, Call.caller.in_(phones)))
     return rows, session.scalar(silent) or 0
+
+
+def _theirs(phones: Collection[str]) -> ColumnElement[bool]:
+    return or_(Complaint.reporter_phone.in_(phones), Call.caller.in_(phones))
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What a person brought besides one complaint, in figures."""
+
+    complaints: int = 0
+    solved: int = 0
+    reopened: int = 0
+    rejected: int = 0
+    calls: int = 0
+    silent: int = 0
+    messages: int = 0
+
+
+def past_of(session: Session, phones: Collection[str], *, but: int) -> Past:
+    """The figures of these telephones; of nobody without one."""
+    if not phones:
+        return Past()
+    theirs = (
+        select(Complaint.id, Complaint.state, Complaint.outcome)
+        .outerjoin(Call, Complaint.call_id == Call.id)
+        .where(Complaint.id != but, _theirs(phones))
+        .subquery()
+    )
+    again = select(History.complaint_id).where(History.verb == "reopen")
+    again = again.where(History.complaint_id.in_(select(theirs.c.id)))
+    complaints, solved, rejected = session.execute(
+        select(
+            func.count(),
+            func.count().filter(theirs.c.outcome == Outcome.SOLVED),
+            func.count().filter(theirs.c.state == ComplaintState.NOT_ACTIONABLE),
+        ).select_from(theirs)
+    ).one()
+    calls, silent = session.execute(
+        select(func.count(), func.count().filter(Call.silent)).where(Call.caller.in_(phones))
+    ).one()
+    wrote = select(func.count()).where(InboundMessage.sender.in_(phones))
+    reopened = select(func.count()).select_from(again.distinct().subquery())
+    return Past(
+        complaints,
+        solved,
+        session.scalar(reopened) or 0,
+        rejected,
+        calls,
+        silent,
+        session.scalar(wrote) or 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

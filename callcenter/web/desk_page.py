@@ -55,7 +55,7 @@ def page(
         words=config.desk.emergency_words,
         answers=config.desk.answers,
         file_url=lambda f: url_for("files.at_desk", complaint_id=found.id, file_id=f.id),
-        earlier=desk_queries.earlier_of(reading(), _phones(found), but=found.id),
+        earlier=desk_queries.earlier_of(reading(), phones_of(found), but=found.id),
         reject_reason=request.form.get("reason", ""),
         reason=_why(category) if category else "",
         why=_why,
@@ -93,7 +93,7 @@ def _claim(found: Complaint) -> DeskClaim | None:
     return claims.current(reading(), found.id, now=now(), lasts=lasts)
 
 
-def _phones(found: Complaint) -> set[str]:
+def phones_of(found: Complaint) -> set[str]:
     """The numbers by which this person is known."""
     return {p for p in (found.reporter_phone, found.call.caller if found.call else None) if p}
 

@@ -48,6 +48,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "desk.confirm_rejection": ("POST", "/complaints/{c}/reject/confirm", DESK),
     "desk.settle_return": ("POST", "/complaints/{c}/returned", DESK),
     "desk.drop_plan": ("POST", "/complaints/{c}/plans/1/drop", DESK),
+    "reporter.history": ("GET", "/complaints/{c}/person", DESK),
     "correspondence.thread": ("GET", "/complaints/{c}/thread", DESK),
     "correspondence.reply": ("POST", "/complaints/{c}/reply", DESK),
     "desk.asked": ("POST", "/complaints/{c}/asked", DESK),
