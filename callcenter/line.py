@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from errno import EADDRINUSE
 from queue import Empty, SimpleQueue
 
+from callcenter.attendant import Attendant
 from callcenter.config import Config
 from callcenter.gateways.asterisk import AsteriskSettings
 from callcenter.gateways.asterisk_logs import Logs
@@ -80,6 +81,9 @@ class _Line:
         self._dialler = wiring.dialler() if config.line.enabled else None
         self._ask = LiveCalls(self._pbx, wiring.asterisk_settings) if self._pbx else _nobody_knows
         self._log = wiring.call_log if self._pbx else None
+        self._attendant = (
+            Attendant(wiring) if config.line.enabled and config.line.operators else None
+        )
         self._server: LineServer | None = None
         self._wake, self._over = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work, name="filing", daemon=True)
@@ -98,6 +102,8 @@ class _Line:
             self._pbx.start()
         if self._dialler:
             self._dialler.start()
+        if self._attendant:
+            self._attendant.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -107,6 +113,8 @@ class _Line:
             self._server.stop(_DRAIN_S)
         if self._dialler:
             self._dialler.stop()
+        if self._attendant:
+            self._attendant.stop()
         if self._pbx:
             self._pbx.stop()
         self._wake.set()

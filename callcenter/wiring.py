@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -34,6 +34,7 @@ from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
 from callcenter.gateways.twilio_media import TwilioMedia
+from callcenter.gateways.switchboard import Switchboard
 from callcenter.services import entry, pins, report_paper
 from callcenter.services.audit_chain import Heads
 from callcenter.services.call_channel import CallChannel
@@ -57,6 +58,7 @@ from ivr.menu import Limits, build_menu
 from ivr.prompts import MAIN, PromptBook, Shelf, consent_version
 from ivr.spool import Spool
 from ivr.twilio import Addresses
+from ivr.waiting import WaitingRoom
 
 #: Addresses that no stranger on the internet has (RFC 1918, RFC 1122).
 _PRIVATE = ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -246,15 +248,26 @@ class Wiring:
             trunk=trunk,
             emergency=line.emergency.destination if line.emergency else "",
             operators=tuple(
-                asterisk.Operator(user, secret)
-                for user, secret in self.secrets.operator_secrets.items()
+                asterisk.Operator(
+                    phone.user,
+                    self.secrets.operator_secrets.get(phone.user, ""),
+                    phone.address or "",
+                )
+                for phone in line.operators
             ),
             operator_strategy=_STRATEGIES[line.operators_ring],
             calls_out=_calls_out(config),
+            ring_seconds=line.waiting.ring_seconds,
+            wrap_up_seconds=line.waiting.wrap_up_seconds,
         )
 
     def _consent_version(self, language: str) -> str:
         return consent_version(language, self.config.storage.retention_days)
+
+    @cached_property
+    def waiting_room(self) -> WaitingRoom:
+        """The callers of this process who wait for an operator."""
+        return WaitingRoom(self.config.line.waiting.most)
 
     @property
     def line_settings(self) -> LineSettings:
@@ -272,10 +285,13 @@ class Wiring:
                 short_s=recording.short_max_seconds,
                 short_silence_s=recording.short_silence_seconds,
                 speech_s=recording.silent_below_seconds,
+                queue_round_s=float(line.waiting.offer_seconds),
+                queue_rounds=line.waiting.rounds,
                 operators=bool(line.operators),
                 languages=config.programme.languages,
                 emergency=line.emergency is not None,
             ),
+            waiting=self.waiting_room,
             max_calls=line.max_calls,
             max_call_s=float(line.max_call_seconds),
             inquiry=inquiries.desk(
@@ -398,6 +414,16 @@ class Wiring:
             backs=bool(line.operators),
         )
         return Dialler(ways, exchange)
+
+    def switchboard(self, changed: Callable[[], None]) -> Switchboard:
+        """A connection to the operators' queue; the caller starts and stops it."""
+        settings = self.asterisk_settings
+        return Switchboard(
+            port=settings.ami_port,
+            user=settings.operators_user,
+            secret=settings.ami_secret,
+            changed=changed,
+        )
 
 
 def _calls_out(config: Config) -> asterisk.CallsOut | None:

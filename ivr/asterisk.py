@@ -91,6 +91,7 @@ class LineSettings:
     language: str = "id"
     retention_days: int = DEFAULT_RETENTION_DAYS
     limits: Limits = field(default_factory=Limits)
+    waiting: WaitingRoom = field(default_factory=WaitingRoom)
     max_calls: int = 200
     max_call_s: float = 1800.0
     inquiry: Callable[[str], Inquiry] = _nobody
@@ -104,7 +105,7 @@ class LineServer:
 
     def __init__(self, settings: LineSettings, menu: Menu, books: Books, spool: Spool) -> None:
         self._settings, self._menu, self._books, self._spool = settings, menu, books, spool
-        self._waiting = WaitingRoom()
+        self._waiting = settings.waiting
         self._desk, self._files = Aside("desk", _ASKING), Aside("files", _MEASURING)
         self._server = AgiServer(settings.host, settings.port, self._take_call, settings.max_calls)
         self.address = self._server.address

@@ -24,6 +24,7 @@ from ivr.flow import (
     Found,
     Gather,
     HungUp,
+    Join,
     Language,
     Listen,
     Lookup,
@@ -44,7 +45,7 @@ from ivr.spool import NotInSpool, Spool
 
 log = logging.getLogger("aduan24.line")
 
-Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Bridge
+Performance = Play | Ask | Gather | Record | Listen | ReadNumber | Join | Bridge
 #: What is to be done: performed or looked up (an event comes back), or told to the line.
 Doing = Performance | Lookup | Note | Language
 

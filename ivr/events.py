@@ -89,6 +89,13 @@ class NotFound:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """The caller waits: `said` is what there is to say about it, as prompt keys."""
+
+    said: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Connected:
     """The caller talked to somebody (`talked`), or nobody answered in time.
 
@@ -128,6 +135,7 @@ Event = (
     | Recorded
     | Found
     | NotFound
+    | Placed
     | Connected
     | HungUp
     | Failed
@@ -201,13 +209,24 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Take a place among those who wait for `to` -> Placed, or Failed where nobody answers.
+    What is to be said is said in `language`."""
+
+    to: str
+    language: str = "id"
+
+
+@dataclass(frozen=True)
 class Bridge:
     """Connect the caller to `to` (emergency, operators), at most `wait_s` until an answer, with
-    music; the whole conversation is recorded. `round` counts from 1 -> Connected."""
+    music; the whole conversation is recorded. `round` counts from 1 -> Connected.
+    What is to be said of the wait is said in `language`."""
 
     to: str
     wait_s: float
     round: int
+    language: str = "id"
 
 
 @dataclass(frozen=True)
@@ -235,5 +254,16 @@ class Finish:
 
 
 Action = (
-    Play | Ask | Gather | Record | Listen | ReadNumber | Lookup | Bridge | Language | Note | Finish
+    Play
+    | Ask
+    | Gather
+    | Record
+    | Listen
+    | ReadNumber
+    | Lookup
+    | Join
+    | Bridge
+    | Language
+    | Note
+    | Finish
 )

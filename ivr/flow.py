@@ -24,12 +24,14 @@ from ivr.events import (
     Found,
     Gather,
     HungUp,
+    Join,
     Language,
     Listen,
     Lookup,
     NoRoom,
     Note,
     NotFound,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -49,6 +51,7 @@ from ivr.nodes import (
     Choose,
     Connect,
     End,
+    Enter,
     Fork,
     Go,
     Hear,
@@ -77,12 +80,14 @@ __all__ = [
     "Found",
     "Gather",
     "HungUp",
+    "Join",
     "Language",
     "Listen",
     "Lookup",
     "NoRoom",
     "NotFound",
     "Note",
+    "Placed",
     "Play",
     "Played",
     "Pressed",
@@ -185,7 +190,7 @@ def _remember(state: FlowState, node: AnyNode, event: Event) -> tuple[FlowState,
         return replace(state, kept=event.clip), [Note("kept", str(event.clip))]
     if isinstance(node, Spell):
         return _typed(state, node, event)
-    if isinstance(event, Found | Connected):
+    if isinstance(event, Found | Placed | Connected):
         said = event.prompts if isinstance(event, Found) else event.said
         return replace(state, said=said), []
     return state, []
@@ -279,11 +284,22 @@ def _answered(node: AnyNode, event: Event) -> tuple[str, Go]:
         case Seek():
             found = isinstance(event, Found)
             return ("found", node.found) if found else ("unknown", node.unknown)
+        case Enter():
+            placed = isinstance(event, Placed)
+            return ("then", node.then) if placed else ("nobody", node.nobody)
         case Connect():
-            if not (isinstance(event, Connected) and event.talked):
-                return "nobody", node.nobody
-            return ("talked", node.talked) if event.recorded else ("unrecorded", node.unrecorded)
+            return _connected(node, event)
     return "failure", node.on_failure
+
+
+def _connected(node: Connect, event: Event) -> tuple[str, Go]:
+    if not isinstance(event, Connected):
+        return "nobody", node.nobody
+    if event.talked:
+        return ("talked", node.talked) if event.recorded else ("unrecorded", node.unrecorded)
+    if event.key in node.keys:
+        return event.key or "", node.keys[event.key or ""]
+    return "nobody", node.nobody
 
 
 # ---------------------------------------------------------------- the next place
@@ -353,9 +369,11 @@ def _doing(state: FlowState, node: AnyNode) -> Action:
 
 def _doing_with_others(state: FlowState, node: AnyNode) -> Action:
     match node:
+        case Enter():
+            return Join(node.to, state.language)
         case Connect():
             earlier = sum(name.startswith(f"{state.node}:") for name in state.used)
-            return Bridge(node.to, node.wait_s, earlier + 1)
+            return Bridge(node.to, node.wait_s, earlier + 1, state.language)
         case Hear():
             return Listen(Clip(node.clip, 1) if node.clip else state.kept or Clip("complaint", 1))
         case Tell():

@@ -14,6 +14,7 @@ from ivr.nodes import (
     Choose,
     Connect,
     End,
+    Enter,
     Fork,
     Go,
     Hear,
@@ -52,6 +53,7 @@ class Limits:
     emergency_ring_s: float = 40.0
     queue_round_s: float = 30.0
     queue_rounds: int = 20
+    offer_wait_s: float = 2.0
     retakes: int = 3
     listens: int = 5
     repeats: int = 5
@@ -307,25 +309,37 @@ def _status(limits: Limits) -> Menu:
 
 
 def _operator(limits: Limits) -> Menu:
-    """A person, if one is free; the wait offers recording and a call-back, never a dead end."""
+    """A person, if one is there; the wait offers recording and a call-back, never a dead end.
+
+    The keys of the offer work during the music, too, so that nobody has to wait at the offer.
+    """
     if not limits.operators:
         return {"operators": Say(("no_operator",), Go("ask_complaint"), on_failure=GO_RECORD)}
+    instead = {"1": Go("ask_complaint"), "2": Go("call_back", note=("call_back", "asked"))}
     return {
-        "operators": Say(("operators",), Go("queue"), on_failure=Go("queue")),
+        "operators": Enter(
+            "operators",
+            then=Go("operators_called"),
+            nobody=Go("no_operator"),
+            on_failure=Go("no_operator"),
+        ),
+        "operators_called": Say(("operators",), Go("queue_place"), on_failure=Go("queue_place")),
+        "queue_place": Relay(Go("queue"), on_failure=Go("queue")),
         "queue": Connect(
             "operators",
             limits.queue_round_s,
             talked=Go("tell_number"),
             unrecorded=Go("goodbye"),
             nobody=Go("queue_offer", limits.queue_rounds, otherwise="no_operator"),
+            keys=instead,
             on_failure=Go("no_operator"),
         ),
         "queue_offer": Choose(
             ("queue_offer",),
-            {"1": Go("ask_complaint"), "2": Go("call_back", note=("call_back", "asked"))},
+            instead,
             silence=Go("queue", limits.queue_rounds, otherwise="no_operator"),
             other=Go("queue", limits.queue_rounds, otherwise="no_operator"),
-            wait_s=limits.menu_wait_s,
+            wait_s=limits.offer_wait_s,
             told=True,
             on_failure=Go("ask_complaint"),
         ),

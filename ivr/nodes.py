@@ -116,10 +116,22 @@ class Seek(Node):
 
 @dataclass(frozen=True)
 class Relay(Node):
-    """Speak what a `Seek` has found."""
+    """Speak what a `Seek` has found, or an `Enter` was told."""
 
     then: Go
     interruptible: bool = True
+
+
+@dataclass(frozen=True)
+class Enter(Node):
+    """Take a place among those who wait for `to`; what there is to say of it is for a `Relay`.
+
+    It leads to `nobody` where waiting has no use.
+    """
+
+    to: str
+    then: Go
+    nobody: Go
 
 
 @dataclass(frozen=True)
@@ -127,8 +139,8 @@ class Connect(Node):
     """Let the caller talk to somebody: `to` is emergency or operators.
 
     `wait_s` is how long to wait for an answer; the caller hears music. A key pressed meanwhile
-    leaves. As the conversation is recorded, it fails where consent was not heard. `unrecorded`:
-    they talked, and the disk was full.
+    leaves, and leads where `keys` say. As the conversation is recorded, it fails where consent
+    was not heard. `unrecorded`: they talked, and the disk was full.
     """
 
     to: str
@@ -136,6 +148,7 @@ class Connect(Node):
     talked: Go
     nobody: Go
     unrecorded: Go
+    keys: Mapping[str, Go] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,7 +209,9 @@ class End(Node):
     outcome: Outcome
 
 
-AnyNode = Say | Choose | Speak | Spell | Seek | Relay | Connect | Take | Hear | Tell | Fork | End
+AnyNode = (
+    Say | Choose | Speak | Spell | Seek | Relay | Enter | Connect | Take | Hear | Tell | Fork | End
+)
 Menu = Mapping[str, AnyNode]
 
 

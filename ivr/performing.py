@@ -26,9 +26,11 @@ from ivr.flow import (
     Failed,
     Gather,
     HungUp,
+    Join,
     Listen,
     NoRoom,
     Note,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -42,7 +44,7 @@ from ivr.nodes import ANY_KEY
 from ivr.prompts import PromptBook
 from ivr.speech import speech_at_once
 from ivr.spool import NotInSpool, Spool
-from ivr.waiting import WaitingRoom
+from ivr.waiting import NobodyThere, WaitingRoom
 from ivr.wav import NotAWave, duration
 
 log = logging.getLogger("aduan24.line")
@@ -81,6 +83,7 @@ class AsteriskLine:
         self._channel, self._place, self._ends = channel, place, ends
         self._book = place.books[place.language]
         self._talks = 0
+        self._to_wait = False  # has a place, and is not yet in the queue
 
     def speak(self, language: str) -> None:
         """From here on in this language, if there is a book of it."""
@@ -100,7 +103,7 @@ class AsteriskLine:
         """One action on the channel; a hang-up and a refusal are events."""
         if time.monotonic() > self._ends:
             return Failed("the call is too long")
-        if not isinstance(action, Ask | Bridge):
+        if isinstance(action, Record) or not (self._to_wait or isinstance(action, Ask | Bridge)):
             self._place.waiting.leave(self._place.call_id)
         try:
             return await self._perform(action)
@@ -122,8 +125,8 @@ class AsteriskLine:
                 return await self._record(action)
             case Listen(clip):
                 return await self._listen(clip)
-            case Bridge():
-                return await self._bridge(action)
+            case Join() | Bridge():
+                return await self._with_others(action)
 
     # ------------------------------------------------------------ speaking
 
@@ -231,11 +234,25 @@ class AsteriskLine:
 
     # ------------------------------------------------------------ other people
 
+    async def _with_others(self, action: Join | Bridge) -> Event:
+        return self._join(action) if isinstance(action, Join) else await self._bridge(action)
+
+    def _join(self, action: Join) -> Event:
+        call_id, waiting = self._place.call_id, self._place.waiting
+        try:
+            waiting.enter(call_id)
+        except NobodyThere:
+            return Failed(f"{action.to}: nobody can answer")
+        self._to_wait = True
+        return Placed(waiting.said(call_id, action.language))
+
     async def _bridge(self, action: Bridge) -> Event:
         """The dialplan dials, plays music and records; it says how it went in two variables."""
         began = time.monotonic()
         call_id, waiting = self._place.call_id, self._place.waiting
-        waited = waiting.join(call_id) if action.to == "operators" else 0.0
+        queued = action.to == "operators"
+        waited = waiting.join(call_id) if queued else 0.0
+        self._to_wait = False
         self._talks += 1
         await self._channel.gosub(
             CONTEXTS[action.to],
@@ -246,13 +263,14 @@ class AsteriskLine:
         )
         self._ends += time.monotonic() - began
         how, key = await self._channel.get("ADUAN_BRIDGE"), await self._channel.get("ADUAN_KEY")
+        if how != "nobody" or not queued:
+            waiting.leave(call_id)
         if how == "talked":
-            waiting.answered(call_id, waited + await self._held_s())
             return Connected(talked=True, recorded=await self._talk_is_on_disk())
         self._forget_empty_talk()
         if how != "nobody":
             return Failed(f"{action.to}: nobody can answer")
-        said = waiting.said(call_id) if action.to == "operators" else ()
+        said = waiting.said(call_id, action.language) if queued else ()
         return Connected(talked=False, key=key if key in tuple(ANY_KEY) else None, said=said)
 
     async def _talk_is_on_disk(self) -> bool:
@@ -271,11 +289,6 @@ class AsteriskLine:
                 path.unlink()
         except (NotAWave, OSError):
             log.debug("call %s: no conversation to look at", self._place.call_id)
-
-    async def _held_s(self) -> float:
-        """How long the queue held the caller in its last round."""
-        held = await self._channel.get("QEHOLDTIME")
-        return float(held) if held.isdecimal() else 0.0
 
     def _clip_path(self, clip: Clip) -> Path:
         return self._place.spool.clip_path(self._place.call_id, clip.kind, clip.take)

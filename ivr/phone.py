@@ -31,8 +31,10 @@ from ivr.flow import (
     Event,
     Gather,
     HungUp,
+    Join,
     Listen,
     Note,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -167,6 +169,8 @@ class Phone:
 
     def perform(self, action: Performance) -> Event:
         """Print what would be heard and say what the caller does."""
+        if isinstance(action, Join):
+            return Placed()
         self._show(action)
         turn = self._caller.turn(action)
         if isinstance(action, Record):

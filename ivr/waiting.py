@@ -1,4 +1,4 @@
-"""Who waits for an operator, in which order, and how long it took those before.
+"""Who waits for an operator, in which order, and how long that will be.
 
 A queue round is short, and the exchange forgets a caller between two rounds: the order in which
 they came is kept here, for all calls of one application. Thread-safe.
@@ -8,38 +8,98 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
 
-_LATEST_WAITS = 10  # what was waited a day ago says nothing about now
-_LONGEST_SAID_MINUTES = 9
+from ivr import saying
+
+_LONGEST_SAID = timedelta(hours=1)  # nobody should be promised an hour on the telephone
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """Who answers: `serving` operators, `free` of them without a call.
+
+    `call_s`: how many seconds one call keeps an operator, from the first word to the next call;
+    None where nobody knows.
+    """
+
+    serving: int
+    free: int
+    call_s: float | None = None
+
+
+class NobodyThere(Exception):
+    """Waiting has no use: nobody answers calls now, or too many wait already."""
+
+
+def expected_wait(place: int, staff: Staff) -> timedelta | None:
+    """How long the caller at `place` (1 is next) waits, in whole minutes, rounded up.
+
+    Zero where an operator is free for them already; None where nobody can know. With n operators
+    who are kept for t each by a call, one of them is free every t/n on average.
+    """
+    ahead = place - staff.free
+    if ahead <= 0:
+        return timedelta(0)
+    if staff.serving <= 0 or staff.call_s is None:
+        return None
+    return timedelta(minutes=ceil(ahead * staff.call_s / staff.serving / 60))
 
 
 class WaitingRoom:
-    """The callers who wait; `clock` gives seconds."""
+    """The callers who wait, at most `most`; `clock` gives seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, most: int = 1000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._changed: Callable[[], None] = lambda: None
         self._since: dict[str, float] = {}
-        self._waits: deque[float] = deque(maxlen=_LATEST_WAITS)
+        self._staff: Staff | None = None
         self._lock = threading.Lock()
+
+    def notify(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever somebody comes or goes; it must not raise."""
+        self._changed = changed
+
+    def staffed(self, staff: Staff | None) -> None:
+        """Who answers now; None: nobody knows."""
+        with self._lock:
+            self._staff = staff
+
+    def enter(self, call_id: str) -> None:
+        """Come in, if there is any use in waiting. Raises NobodyThere.
+
+        Where it is not known who answers, the exchange will say so itself.
+        """
+        with self._lock:
+            full = call_id not in self._since and len(self._since) >= self._most
+            if full or (self._staff is not None and self._staff.serving <= 0):
+                raise NobodyThere
+        self.join(call_id)
 
     def join(self, call_id: str) -> float:
         """Come in, or stay; how many seconds the caller has waited already."""
         now = self._clock()
         with self._lock:
-            return now - self._since.setdefault(call_id, now)
-
-    def answered(self, call_id: str, waited_s: float) -> None:
-        """An operator has answered after so many seconds."""
-        with self._lock:
-            self._since.pop(call_id, None)
-            self._waits.append(waited_s)
+            came = call_id not in self._since
+            waited = now - self._since.setdefault(call_id, now)
+        if came:
+            self._changed()
+        return waited
 
     def leave(self, call_id: str) -> None:
         """Wait no longer, for whatever reason. Harmless for one who does not wait."""
         with self._lock:
-            self._since.pop(call_id, None)
+            gone = self._since.pop(call_id, None) is not None
+        if gone:
+            self._changed()
+
+    def waiting(self) -> frozenset[str]:
+        """Everybody who waits now."""
+        with self._lock:
+            return frozenset(self._since)
 
     def place(self, call_id: str) -> int:
         """1 for the caller who has waited longest."""
@@ -47,21 +107,12 @@ class WaitingRoom:
             since = self._since.get(call_id, self._clock())
             return 1 + sum(other < since for other in self._since.values())
 
-    def expected_minutes(self) -> int | None:
-        """How long the latest callers had to wait, rounded up; None if nobody knows."""
+    def said(self, call_id: str, language: str = "id") -> tuple[str, ...]:
+        """Place and expected wait as prompt keys; no wait where there is none, or nobody knows."""
+        place = self.place(call_id)
+        said = ("queue_position", *saying.number(min(place, saying.MOST), language))
         with self._lock:
-            if not self._waits:
-                return None
-            return max(1, -int(-sum(self._waits) / len(self._waits) // 60))
-
-    def said(self, call_id: str) -> tuple[str, ...]:
-        """Place and expected wait as prompt keys."""
-        said = ("queue_position", *_digits(self.place(call_id)))
-        minutes = self.expected_minutes()
-        if minutes is None or minutes > _LONGEST_SAID_MINUTES:
+            wait = expected_wait(place, self._staff) if self._staff else None
+        if not wait or wait > _LONGEST_SAID:
             return said
-        return (*said, "queue_wait", *_digits(minutes))
-
-
-def _digits(number: int) -> tuple[str, ...]:
-    return tuple(f"digit_{digit}" for digit in str(number))
+        return (*said, "pause", "queue_wait", *saying.duration(wait, language))

@@ -23,11 +23,13 @@ from ivr.flow import (
     FlowState,
     Found,
     HungUp,
+    Join,
     Language,
     Lookup,
     NoRoom,
     Note,
     NotFound,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -135,11 +137,14 @@ def _entered(
     taken: tuple[FlowState, Sequence[Action]], count: int, language: str, talks: int
 ) -> Standing:
     state, actions = taken
-    noted = False
-    for action in actions:
+    passed = list(actions)
+    while isinstance(passed[-1], Join):  # who waits elsewhere is not known: a place is taken
+        state, actions = step(state, Placed())
+        passed += actions
+    for action in passed:
         if isinstance(action, Language):
             language = action.code
-        noted = noted or isinstance(action, Note)
+    noted = any(isinstance(action, Note) for action in passed)
     last = actions[-1]
     if isinstance(last, Finish):
         return Standing(count, language, talks, (), last, (), noted, state)
@@ -199,7 +204,7 @@ class _Retold:
     def perform(self, action: Performance) -> Event:
         if isinstance(action, Play) and action.prompts == BEEP:
             return Played()
-        return self._next()
+        return Placed() if isinstance(action, Join) else self._next()
 
     def inquire(self, _lookup: Lookup) -> Found | NotFound:
         event = self._next()

@@ -195,6 +195,11 @@ def _people_mistakes(config: Config) -> Iterator[str]:
     for operator in line.operators:
         if operator.user in _ENDPOINTS:
             yield f"line.operators: {operator.user!r} is a name of the line's own; use another"
+        if operator.address and operator.secret_file:
+            yield (
+                f"line.operators: {operator.user!r} has an address, so it does not register; "
+                "leave out its secret_file or its address"
+            )
     if line.emergency and not line.emergency.destination.startswith("sip:") and not line.trunk:
         yield (
             "line.emergency.destination: a number needs line.trunk to dial it; add the trunk or "

@@ -161,13 +161,36 @@ class Emergency(Section):
 
 
 class Operator(Section):
-    """A SIP account that an operator's telephone registers with.
+    """A telephone of operators: it registers with this account, or has an address.
 
-    The secret from ADUAN24_OPERATOR_<USER>_SECRET or `secret_file`.
+    The secret from ADUAN24_OPERATOR_<USER>_SECRET or `secret_file`; `address` is the SIP address
+    of a telephone that does not register, and needs none.
     """
 
     user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,31}$")]
+    name: Name | None = None
     secret_file: Path | None = None
+    address: (
+        Annotated[
+            str, Field(pattern=r"^sip:[A-Za-z0-9+._-]{1,64}@[A-Za-z0-9.-]{1,255}(:\d{1,5})?$")
+        ]
+        | None
+    ) = None
+
+
+class Waiting(Section):
+    """Callers who wait for an operator, and operators between two calls."""
+
+    offer_seconds: int = Field(default=30, ge=5, le=300)
+    longest_seconds: int = Field(default=600, ge=10, le=7200)
+    most: int = Field(default=10, ge=1, le=1000)
+    ring_seconds: int = Field(default=15, ge=5, le=120)
+    wrap_up_seconds: int = Field(default=30, ge=0, le=600)
+
+    @property
+    def rounds(self) -> int:
+        """How often a caller is offered something else before the last time."""
+        return max(0, -(-self.longest_seconds // self.offer_seconds) - 1)
 
 
 class Recording(Section):
@@ -250,6 +273,7 @@ class Line(Section):
     operators: tuple[Operator, ...] = ()
     operators_ring: Literal["all", "least_recent"] = "all"
     calls_out: CallsOut | None = None
+    waiting: Waiting = Waiting()
     twilio: TwilioCalls | None = None
 
 

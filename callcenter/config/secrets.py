@@ -42,7 +42,7 @@ def read_secrets(config: Config) -> Secrets:
         operator.user: _secret(
             f"ADUAN24_OPERATOR_{operator.user.upper()}_SECRET",
             operator.secret_file,
-            operator,
+            None if operator.address else operator,
             mistakes,
         )
         for operator in config.line.operators

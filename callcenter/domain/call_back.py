@@ -15,6 +15,7 @@ class Reason(StrEnum):
     """Why somebody is called back."""
 
     ASKED = "asked"  # in the queue, by a key
+    ABANDONED = "abandoned"  # waited for an operator, and hung up or got no further
     MISSED = "missed"  # hung up before they could say anything
 
 

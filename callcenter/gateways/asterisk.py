@@ -97,10 +97,12 @@ class CallsOut:
 
 @dataclass(frozen=True)
 class Operator:
-    """A SIP account whose telephone registers here and rings for callers."""
+    """A telephone that rings for callers: it registers here with a secret, or has an address
+    (a SIP URI) where it is always found."""
 
     user: str
-    secret: str
+    secret: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,8 @@ class AsteriskSettings:
     calls_out: CallsOut | None = None
     tls: Tls | None = None
     public_address: str = ""
+    ring_seconds: int = 15
+    wrap_up_seconds: int = 30
 
     @property
     def srtp(self) -> str:
@@ -173,6 +177,11 @@ class AsteriskSettings:
     def dialler_user(self) -> str:
         """Who tells the manager to place calls."""
         return f"{self.ami_user}-dialler"
+
+    @property
+    def operators_user(self) -> str:
+        """Who speaks to the manager about operators."""
+        return f"{self.ami_user}-operators"
 
     @property
     def emergency_uri(self) -> str:
@@ -240,6 +249,8 @@ def _number_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         "record_seconds": (5, 3600),
         "silence_seconds": (1, 60),
         "handover_seconds": (2, 60),
+        "ring_seconds": (1, 120),
+        "wrap_up_seconds": (0, 600),
         "utc_offset": (-86399, 86399),
     }
     for name, (low, high) in limits.items():
@@ -307,6 +318,13 @@ def _people_mistakes(settings: AsteriskSettings) -> Iterator[str]:
                 f"none of {', '.join(sorted(_TAKEN_USERS))}"
             )
     for operator in settings.operators:
+        if operator.address:
+            if not _is_uri(operator.address):
+                yield (
+                    f"operators.{operator.user[:32]!r}: the address must be sip:user@host or "
+                    "sip:user@host:port"
+                )
+            continue
         if not _SECRET.fullmatch(operator.secret) or len(operator.secret) < _LEAST_SECRET:
             yield (
                 f"operators.{operator.user[:32]!r}: the secret must be {_LEAST_SECRET} to 128 "
@@ -320,13 +338,17 @@ def _emergency_mistakes(settings: AsteriskSettings) -> Iterator[str]:
     where = settings.emergency
     if not where or (_NUMBER.fullmatch(where) and settings.trunk):
         return
-    uri = _URI.fullmatch(where)
-    if uri and _HOST.fullmatch(uri[1]) and (uri[2] is None or 0 < int(uri[2]) <= 65535):
+    if _is_uri(where):
         return
     yield (
         f"emergency: {where!r} must be sip:user@host or sip:user@host:port, or with a trunk "
         "a number of 2 to 15 digits"
     )
+
+
+def _is_uri(text: str) -> bool:
+    uri = _URI.fullmatch(text)
+    return bool(uri and _HOST.fullmatch(uri[1]) and (uri[2] is None or 0 < int(uri[2]) <= 65535))
 
 
 def _is_address(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 An entry is claimed by a conditional UPDATE with a fence that grows, so that two who call back at
 once do not ring the same person, and a stale result is refused. A person who asked waits for us;
-one who hung up before saying anything is called once, unless they reach us first.
+one who hung up waiting for an operator, or before saying anything, is called unless they reach us
+first, and the latter once.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ QUIET = timedelta(days=7)
 LATELY = timedelta(days=1)
 
 _OPEN = (State.WAITING, State.CALLING)
+_WANTED = ("queue", "no_operator")  # steps of who asked for an operator
+_WEIGHT = (Reason.MISSED, Reason.ABANDONED, Reason.ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ def call_ended(session: Session, call: Call, *, now: datetime) -> None:
         request(session, call, Reason.ASKED, now=now)
     elif call.complaint is not None:
         _reached_us(session, call.caller, now)
+    elif _abandoned(call, now) and not _spoke_since(session, call):
+        request(session, call, Reason.ABANDONED, now=now)
     elif _missed(call, now) and _worth_a_call(session, call, now):
         request(session, call, Reason.MISSED, now=now)
 
@@ -60,7 +65,7 @@ def call_ended(session: Session, call: Call, *, now: datetime) -> None:
 def request(session: Session, call: Call, reason: Reason, *, now: datetime) -> CallBack:
     """Put the call's person on the list, or add the call to their open entry.
 
-    Who asked is called even where a missed call alone was the reason before.
+    Who asked is called even where a missed call alone was the reason before; so is who waited.
     """
     caller = call.caller or ""
     take_turn(session, "a request to be called back")
@@ -70,7 +75,7 @@ def request(session: Session, call: Call, reason: Reason, *, now: datetime) -> C
     entry = _open_of(session, caller) or _new(session, caller, reason, now)
     if known is None:
         session.add(CallBackRequest(call_back_id=entry.id, call_id=call.id, reason=reason, at=now))
-    if reason is Reason.ASKED:
+    if _WEIGHT.index(reason) > _WEIGHT.index(entry.reason):
         entry.reason = reason
     session.flush()
     return entry
@@ -98,6 +103,13 @@ def _asked(call: Call) -> bool:
     return any((key, value) == ("call_back", "asked") for _at, key, value in call.path)
 
 
+def _abandoned(call: Call, now: datetime) -> bool:
+    """Whether the caller wanted an operator lately, and neither talked nor left a complaint."""
+    waited = any(key == "step" and value in _WANTED for _at, key, value in call.path)
+    talked = any((key, value) == ("connected", "talked") for _at, key, value in call.path)
+    return waited and not talked and (call.ended_at or call.started_at) > now - LATELY
+
+
 def _missed(call: Call, now: datetime) -> bool:
     """Whether the call ended lately, before anything was said or served, on a mobile telephone."""
     lately = call.ended_at is not None and call.ended_at > now - LATELY
@@ -114,19 +126,24 @@ def _worth_a_call(session: Session, call: Call, now: datetime) -> bool:
         CallBack.reason == Reason.MISSED,
         CallBack.closed_at > now - QUIET,
     )
-    spoke = (
-        select(Call.id)
-        .join(Complaint, Complaint.call_id == Call.id)
-        .where(Call.caller == caller, Call.started_at > call.started_at)
-    )
-    needless = any(session.scalar(rows.limit(1)) is not None for rows in (had, spoke))
+    needless = session.scalar(had.limit(1)) is not None or _spoke_since(session, call)
     return not needless and not silence.hurried(session, caller, now)
 
 
+def _spoke_since(session: Session, call: Call) -> bool:
+    """Whether this person has called again and left a complaint."""
+    later = (
+        select(Call.id)
+        .join(Complaint, Complaint.call_id == Call.id)
+        .where(Call.caller == call.caller, Call.started_at > call.started_at)
+    )
+    return session.scalar(later.limit(1)) is not None
+
+
 def _reached_us(session: Session, caller: str, now: datetime) -> None:
-    """They called again and spoke: a missed call needs no answer any more, a wish to talk does."""
+    """They called again and spoke: a lost call needs no answer any more, a wish to talk does."""
     entry = _open_of(session, caller)
-    if entry is not None and entry.reason is Reason.MISSED and entry.state is State.WAITING:
+    if entry is not None and entry.reason is not Reason.ASKED and entry.state is State.WAITING:
         _close(entry, State.REACHED_US, now)
 
 
@@ -136,11 +153,11 @@ def _reached_us(session: Session, caller: str, now: datetime) -> None:
 def next_due(session: Session, now: datetime, forbidden: Night) -> CallBack | None:
     """Who is to be called first now; None outside the permitted hours.
 
-    Who asked comes before who hung up, then who has waited longest.
+    Who asked or waited for us comes before who hung up, then who has waited longest.
     """
     if forbidden.covers(now):
         return None
-    asked_first = (CallBack.reason == Reason.ASKED).desc()
+    asked_first = (CallBack.reason != Reason.MISSED).desc()
     return session.scalar(
         select(CallBack)
         .where(_is_due(now))

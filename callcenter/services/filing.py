@@ -74,7 +74,7 @@ class Filing:
         with self.store.write() as session:
             filed = intake.file_call(
                 session,
-                _heard(call, clips),
+                heard(call, clips),
                 now=now,
                 silent_below=self.silent_below,
                 drafts=self.drafts,
@@ -122,7 +122,8 @@ class Filing:
         )
 
 
-def _heard(call: SpooledCall, clips: tuple[Clip, ...]) -> HeardCall:
+def heard(call: SpooledCall, clips: tuple[Clip, ...] = ()) -> HeardCall:
+    """What the spool knows of a call, with those of its clips that are at their final place."""
     return HeardCall(
         call_uid=call.call_id,
         line=call.call_id.rsplit("-", 1)[0],

@@ -90,10 +90,30 @@ def file_call(
         speech_drafts.want(session, new, now=now)
     session.add(call)  # what belongs to a call is written at once, when all of it is known
     if number:
-        _file_complaint(session, call, number, heard, now)
+        _file_complaint(session, call, number, now)
     session.flush()
     callbacks.call_ended(session, call, now=now)
     return call
+
+
+def open_call(session: Session, heard: HeardCall, *, now: datetime) -> Call:
+    """A call that still goes on, as far as it is known; `file_call` completes it at its end.
+
+    Harmless to repeat, and after the call was filed.
+    """
+    call = session.scalar(select(Call).where(Call.call_uid == heard.call_uid))
+    if call is None:
+        call = _new_call(heard, now)
+        session.add(call)
+        session.flush()
+    return call
+
+
+def draft(session: Session, call: Call, *, now: datetime) -> Complaint:
+    """The complaint of a conversation, to be written down while it goes on; the one there is."""
+    if call.complaint is not None:
+        return call.complaint
+    return _file_complaint(session, call, _number_for(session, call, now), now)
 
 
 def _new_call(heard: HeardCall, now: datetime) -> Call:
@@ -118,10 +138,12 @@ def _new_call(heard: HeardCall, now: datetime) -> Call:
 
 
 def _complete(call: Call, heard: HeardCall) -> None:
-    """A call that was filed as lost may have ended since; one that was known from the exchange's
-    record alone may have left more."""
+    """A call that was opened, or filed as lost, may have ended since; one that was known from the
+    exchange's record alone may have left more."""
     if call.mode == RECORD and heard.mode != RECORD:
         _fill(call, heard)
+    elif call.ended_at is None:
+        call.mode = _printable(heard.mode)[:30]
     call.ended_at = call.ended_at or heard.ended_at
     call.cause = call.cause or _printable(heard.cause)[:40]
     call.number_heard = call.number_heard or heard.number_heard
@@ -148,15 +170,13 @@ def _recording(clip: Clip) -> Recording:
     )
 
 
-def _file_complaint(
-    session: Session, call: Call, number: str, heard: HeardCall, now: datetime
-) -> None:
+def _file_complaint(session: Session, call: Call, number: str, now: datetime) -> Complaint:
     complaint = Complaint(
         public_number=number,
         state=ComplaintState.RECEIVED,
         channel="phone",
         call=call,
-        received_at=heard.started_at,
+        received_at=call.started_at,
         reporter_phone=call.caller,
     )
     session.add(complaint)
@@ -170,6 +190,7 @@ def _file_complaint(
         change=("", ComplaintState.RECEIVED.value),
         why="" if number == call.public_number else "number given by the application",
     )
+    return complaint
 
 
 def _number_for(session: Session, call: Call, now: datetime) -> str:

@@ -18,6 +18,7 @@ from callcenter.services import notices, phones
 from callcenter.services.turns import take_turn
 from callcenter.services.wording import Words
 from callcenter.store.models import Complaint, Notice
+from callcenter.store.operator_models import OperatorCall
 from ivr.numbers import format_number
 
 #: Older complaints get none: nobody wants one when receipts are switched on, or weeks later.
@@ -68,8 +69,12 @@ def _write(session: Session, complaint: Complaint, now: datetime, rules: Receipt
 
 
 def _without(session: Session, now: datetime) -> list[Complaint]:
-    """Complaints of the last days that have no receipt, by whatever way they came."""
+    """Complaints of the last days that have no receipt, by whatever way they came; nobody gets one
+    while they talk about it."""
     has_one = exists().where(Notice.complaint_id == Complaint.id, Notice.kind == notices.RECEIPT)
+    talking = exists().where(
+        OperatorCall.call_id == Complaint.call_id, OperatorCall.ended_at.is_(None)
+    )
     return list(
         session.scalars(
             select(Complaint)
@@ -78,6 +83,7 @@ def _without(session: Session, now: datetime) -> list[Complaint]:
                 Complaint.reporter_phone.is_not(None),
                 Complaint.state != ComplaintState.NOT_ACTIONABLE,
                 ~has_one,
+                ~talking,
             )
             .order_by(Complaint.id)
         )

@@ -530,13 +530,14 @@ class Heartbeat(Base):
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-# Whoever sees these tables sees the line's too: migrations compare all of them.
+# Whoever sees these tables sees the others too: migrations compare all of them.
 from callcenter.store import (  # noqa: E402 (they need the classes above)
     assist_models,  # noqa: F401
     desk_models,  # noqa: F401
     exchange_models,  # noqa: F401
     inbound_models,  # noqa: F401
     line_models,  # noqa: F401
+    operator_models,  # noqa: F401
     outgoing_models,  # noqa: F401
     speech_models,  # noqa: F401
 )

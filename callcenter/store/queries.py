@@ -360,12 +360,12 @@ def _flags(session: Session, callers: Sequence[str]) -> dict[str, CallerFlag]:
 def call_backs(
     session: Session, *, open_only: bool, before: int | None = None
 ) -> Sequence[CallBack]:
-    """Open ones, who asked first; or closed ones, newest first, a page at a time."""
+    """Open ones, who asked or waited first; or closed ones, newest first, a page at a time."""
     rows = select(CallBack).options(
         selectinload(CallBack.attempts), selectinload(CallBack.requests)
     )
     if open_only:
-        asked_first = (CallBack.reason == Reason.ASKED).desc()
+        asked_first = (CallBack.reason != Reason.MISSED).desc()
         rows = rows.where(CallBack.open_caller.is_not(None))
         order = (asked_first, CallBack.next_at, CallBack.id)
         return session.scalars(rows.order_by(*order).limit(4 * PAGE)).all()

@@ -55,6 +55,7 @@ CLIPS: dict[str, LazyString] = {
 
 VERBS: dict[str, LazyString] = {
     "receive": _l("Aduan diterima"),
+    "answer_call": _l("Operator menjawab telepon"),
     "transcribe": _l("Ditranskripsi"),
     "categorise": _l("Kategori dan tempat ditetapkan"),
     "dispatch": _l("Diteruskan ke instansi"),
@@ -214,6 +215,7 @@ ROOM: dict[str, LazyString] = {
 
 CALL_BACKS: dict[str, LazyString] = {
     "asked": _l("Minta ditelepon"),
+    "abandoned": _l("Menunggu operator, lalu putus"),
     "missed": _l("Putus sebelum bicara"),
     "waiting": _l("Menunggu"),
     "calling": _l("Sedang ditelepon"),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
 from ivr.conduct import Inquiry, Log, Performance, conduct
-from ivr.flow import Event, Finish, HungUp, Note, Started
+from ivr.flow import Event, Finish, HungUp, Join, Note, Placed, Started
 from ivr.nodes import Menu, Outcome
 from ivr.phone import new_call, open_sidecar
 from ivr.prompts import consent_version
@@ -49,7 +49,9 @@ class BrowserCall:
     # ------------------------------------------------------------ the line's side
 
     def perform(self, action: Performance) -> Event:
-        """Wait for what the browser says about it."""
+        """Wait for what the browser says about it; nobody else waits for an operator here."""
+        if isinstance(action, Join):
+            return Placed()
         self._move(action)
         try:
             return self._told.get(timeout=_PATIENCE_S)

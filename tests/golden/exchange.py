@@ -132,7 +132,7 @@ def _observed(exchange: _Exchange) -> Iterator[None]:
 class _Quiet(WaitingRoom):
     """Says nothing of the wait: only the exchange knows how many wait, and it changes by itself."""
 
-    def said(self, call_id: str) -> tuple[str, ...]:
+    def said(self, call_id: str, language: str = "id") -> tuple[str, ...]:
         return ()
 
 

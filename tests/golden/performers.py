@@ -21,11 +21,13 @@ from ivr.flow import (
     Found,
     Gather,
     HungUp,
+    Join,
     Language,
     Listen,
     Lookup,
     Note,
     NotFound,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -106,6 +108,8 @@ def _tell(telling: Telling, action: Action) -> Event | None:
             return looked_up(telling, number, pin)
         case Finish():
             return None
+        case Join():
+            return Placed()  # nobody else waits
         case _:
             telling_of(telling, action)
             return _event(telling, action)

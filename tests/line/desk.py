@@ -7,8 +7,12 @@
         desk.talk("0811").over.wait(5)
         desk.callers                                    # the numbers that it was shown
 
-`answers` says for which callers; it rings for ever for the others. Any number of calls at once.
-It shares no code with the product.
+    desk.pick_up("0812"); desk.hang_up("0812")          # as a person does, when it is told to
+    desk.vanish()                                       # as a telephone that loses its power
+
+`answers` says for which callers it picks up by itself; it rings for ever for the others.
+`refuses` is a SIP status that every call gets instead. Any number of calls at once. It shares no
+code with the product.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ class Talk:
 
     invite: str
     caller: str
+    where: tuple[str, int] = ("", 0)
     rtp: socket = field(default_factory=udp_socket)
     tag: str = field(default_factory=lambda: secrets.token_hex(4))
     heard: list[bytes] = field(default_factory=list)
@@ -67,9 +72,11 @@ class Desk:
         say: bytes = b"",
         talk_s: float = 1.5,
         answers: Callable[[str], bool] = lambda _: True,
+        refuses: str = "",
     ) -> None:
         self._sip = udp_socket()
         self._say, self._talk_s, self._answers = say, talk_s, answers
+        self.refuses = refuses
         self._closing = threading.Event()
         self._replies: dict[str, str] = {}
         self._replied = threading.Condition()
@@ -184,9 +191,33 @@ class Desk:
         shown = re.search(r"sip:([^@>]*)@", _field(request, "From"))
         talk = Talk(request, shown[1] if shown else "")
         self._talks[_field(request, "Call-ID")] = talk
-        self._reply(request, where, "180 Ringing", talk.tag)
-        if not self._answers(talk.caller):
+        talk.where = where
+        if self.refuses:
+            self._reply(request, where, self.refuses, talk.tag)
+            talk.over.set()
             return
+        self._reply(request, where, "180 Ringing", talk.tag)
+        if self._answers(talk.caller):
+            self._pick_up(talk)
+
+    def pick_up(self, caller: str) -> Talk:
+        """Answer the latest call of this caller, as soon as it rings."""
+        talk = self.talk(caller)
+        self._pick_up(talk)
+        return talk
+
+    def hang_up(self, caller: str) -> None:
+        """End the conversation with this caller."""
+        talk = self.talk(caller)
+        self._hang_up(talk, talk.where)
+
+    def vanish(self) -> None:
+        """Answer nothing from here on, whatever comes."""
+        self._closing.set()
+        self._thread.join(5)
+
+    def _pick_up(self, talk: Talk) -> None:
+        request, where = talk.invite, talk.where
         self._reply(request, where, "200 OK", talk.tag, _offer(talk))
         talk.answered.set()
         for work in (self._speak, self._listen):

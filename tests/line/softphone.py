@@ -72,6 +72,7 @@ class Call:
         self._heard: list[bytes] = []
         self._say = say
         self._events = events
+        self._keys: list[str] = []
         self.status = 0
         self.answered = threading.Event()
         self.ended = threading.Event()
@@ -110,13 +111,21 @@ class Call:
         """Speak this from now on (A-law); silence follows."""
         self._say += sound
 
+    def press(self, key: str) -> None:
+        """Press a key for 0.1 s, as an event (RFC 4733)."""
+        self._keys.append(key)
+
     def heard(self) -> list[str]:
         """The prompts (tones) that were heard so far, in order."""
+        return _names(self.samples())
+
+    def samples(self) -> Samples:
+        """What was heard so far: 8 kHz, -1 to 1."""
         sound = b"".join(self._heard)
         samples, _ = soundfile.read(
             io.BytesIO(sound), format="RAW", subtype="ALAW", samplerate=8000, channels=1
         )
-        return _names(samples)
+        return np.asarray(samples)
 
     # --- signalling ---------------------------------------------------------------
 
@@ -198,16 +207,37 @@ class Call:
             if packet[1] & 0x7F == 8:
                 self._heard.append(packet[12:])
 
+    def _send_key(self, key: str, sent: int) -> int:
+        """Five packets while the key is down, three that say that it is up again; the number of
+        the next packet."""
+        assert self._media
+        began = sent * FRAME
+        for count in (1, 2, 3, 4, 5, 5, 5, 5):
+            marker = 0x80 if sent * FRAME == began else 0
+            header = struct.pack("!BBHII", 0x80, marker | 101, sent & 0xFFFF, began, 4711)
+            down = _event(key, count, end=sent * FRAME - began >= 5 * FRAME)
+            self._rtp.sendto(header + down, self._media)
+            sent += 1
+            self.ended.wait(0.02)
+        return sent
+
     def _speaking(self) -> None:
         if not self.answered.wait(10) or self._media is None:
             return
         begun, sent = time.monotonic(), 0
         while not self.ended.is_set():
+            if self._keys:
+                sent = self._send_key(self._keys.pop(0), sent)
             frame, self._say = self._say[:FRAME], self._say[FRAME:]
             header = struct.pack("!BBHII", 0x80, 8, sent & 0xFFFF, sent * FRAME, 4711)
             self._rtp.sendto(header + frame.ljust(FRAME, b"\xd5"), self._media)
             sent += 1
             self.ended.wait(max(0.0, begun + sent * 0.02 - time.monotonic()))
+
+
+def _event(key: str, frames: int, *, end: bool) -> bytes:
+    code = "0123456789*#ABCD".index(key)
+    return struct.pack("!BBH", code, 0x80 * end + 10, frames * FRAME)
 
 
 def udp_socket() -> socket.socket:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from callcenter.domain import presence
 from callcenter.gateways.asterisk import Operator
+from callcenter.gateways.switchboard import Switchboard
 from ivr.asterisk import LineSettings, serve
 from ivr.caller import (
     After,
@@ -65,6 +67,7 @@ SPOKEN = read_audio(Path(__file__).parents[2] / "recordings/prompts/id/thanks.wa
 GREETING = noise("id", "what the desk and the operator say")
 TALK_S = 3.0
 PAUSE_MS = 250  # a telephone whose frames are later than this stood still
+LONG_TALK_S = 15.0  # the operator's: whoever asks for one meanwhile waits
 HIDDEN = "anonymous"
 BETWEEN = ("number_intro", "number_again", "pin_intro")  # what ends a number that is read
 
@@ -122,6 +125,7 @@ WAYS: dict[str, tuple[Step, ...]] = {
 # The others ring in vain.
 AT_THE_DESK = {"0823001", "0823004", "0824004", "0827003"}
 AT_THE_OPERATOR = {"0824001"}
+WAIT = {"0824002", "0824003", "0824004"}
 MODES = {"0827001": "emergency_only", "0827002": "limited", "0827003": "announcement"}
 EARLY, SOUNDS = "0824000", "0828001"  # before any operator is signed in; keys as sound
 
@@ -209,8 +213,8 @@ def _evening(folder: Path) -> Iterator[Evening]:
     with ExitStack() as stack:
         sound = alaw(GREETING / 32768)
         desk, operator = (
-            stack.enter_context(Desk(say=sound, talk_s=TALK_S, answers=callers.__contains__))
-            for callers in (AT_THE_DESK, AT_THE_OPERATOR)
+            stack.enter_context(Desk(say=sound, talk_s=talk_s, answers=callers.__contains__))
+            for talk_s, callers in ((TALK_S, AT_THE_DESK), (LONG_TALK_S, AT_THE_OPERATOR))
         )
         prompts = folder / "prompts"
         pbx = start(
@@ -239,10 +243,11 @@ def _all_calls(pbx: RunningAsterisk, settings: LineSettings, operator: Desk) -> 
     uri = f"sip:5501000@127.0.0.1:{pbx.sip_port}"
     early = place_calls(uri, [CallPlan((*OPERATOR, SAY), caller=EARLY)])
     assert operator.register(pbx.sip_port, ACCOUNT.user, ACCOUNT.secret) == "200"
+    _sign_in(pbx)
     sounds = threading.Thread(target=_call_with_sounds, args=(pbx,))
     sounds.start()
     plans = [
-        CallPlan(steps, caller=caller, start_after=0.1 * n + 2.0 * (caller in {"0824002"}))
+        CallPlan(steps, caller=caller, start_after=0.1 * n + 3.0 * (caller in WAIT))
         for n, (caller, steps) in enumerate(WAYS.items())
     ]
     heard = dict(zip(WAYS, place_calls(uri, plans), strict=True)) | {EARLY: early[0]}
@@ -250,6 +255,16 @@ def _all_calls(pbx: RunningAsterisk, settings: LineSettings, operator: Desk) -> 
     spool = Spool(settings.spool, settings.quarantine)
     until(lambda: len(spool.ready()) == len(heard) + 1)
     return {call.caller_raw: Done(call, heard.get(call.caller_raw)) for call in spool.ready()}
+
+
+def _sign_in(pbx: RunningAsterisk) -> None:
+    """As the application does it for an operator who has signed in."""
+    port, user, secret = pbx.settings.ami_port, pbx.settings.operators_user, "test-secret"
+    switchboard = Switchboard(port=port, user=user, secret=secret)
+    switchboard.start()
+    until(lambda: switchboard.connected)
+    switchboard.perform(presence.Step(presence.Order.ADD, ACCOUNT.user))
+    switchboard.stop()
 
 
 def _call_with_sounds(pbx: RunningAsterisk) -> None:
@@ -371,7 +386,7 @@ def test_a_key_while_it_rings_records_at_once(evening: Evening) -> None:
 def test_an_operator_answers(evening: Evening) -> None:
     call = evening["0824001"]
     assert call.values("connected") == ["talked"]
-    assert call.seconds("talk") == [pytest.approx(TALK_S, abs=0.4)]
+    assert call.seconds("talk") == [pytest.approx(LONG_TALK_S, abs=0.4)]
     assert call.steps[-5:] == ["tell_number", "tell_again", "repeat", "thanks", "end"]
     assert evening.operator.talk("0824001").answered.is_set()
 
@@ -379,7 +394,7 @@ def test_an_operator_answers(evening: Evening) -> None:
 def test_no_operator_is_free_and_a_key_records(evening: Evening) -> None:
     call = evening["0824002"]
     assert call.values("connected") == ["nobody"]
-    assert call.said("queue_position", "queue_offer")
+    assert call.said("operators", "queue_position", "queue_offer")
     assert call.steps[-len(TO_THE_END) :] == TO_THE_END
 
 

@@ -22,6 +22,7 @@ from ivr.menu import Limits
 from ivr.numbers import make_number
 from ivr.prompts import PromptBook
 from ivr.spool import Spool
+from ivr.waiting import Staff
 from tests.line.asterisk import until
 from tests.line.noises import book_of
 from tests.line.scripted import HANGUP, Answer, ScriptedAsterisk
@@ -326,10 +327,40 @@ def test_the_place_in_the_queue_is_told_and_rounds_are_counted(
     rounds = [command for command in asterisk.commands if command.startswith("GOSUB")]
     assert [command.split('"')[7] for command in rounds] == ["1,30,0", "2,30,0"]
     performed = asterisk.applications()
-    at = performed.index("stream queue_position")
-    assert performed[at : at + 3] == [
-        *("stream queue_position", "stream digit_1", "stream queue_offer")
+    at = performed.index("stream operators")
+    assert performed[at : at + 9] == [
+        *("stream operators", "stream queue_position", "stream digit_1"),
+        *("gosub aduan-operators", "stream queue_position", "stream digit_1"),
+        *("stream queue_offer", "wait 2000", "gosub aduan-operators"),
     ]
+    assert settings.waiting.waiting() == frozenset()
+
+
+def test_where_nobody_answers_nobody_is_put_into_the_queue(settings: LineSettings) -> None:
+    settings.waiting.staffed(Staff(0, 0))
+    answers: dict[str, list[Answer]] = {"WAIT FOR DIGIT": pressed("10")}
+    performed = called(talking(settings), answers).applications()
+    assert "stream no_operator" in performed
+    assert not {"stream operators", "gosub aduan-operators"} & set(performed)
+
+
+@pytest.mark.parametrize(("then", "still"), [("1", False), (".", True)])
+def test_who_records_waits_no_more(settings: LineSettings, then: str, still: bool) -> None:
+    """Looked at when the caller is asked what the next step is."""
+    waiting: list[bool] = []
+
+    def look(_command: str) -> str:
+        waiting.append(CALL in settings.waiting.waiting())
+        return "200 result=0 (timeout) endpos=8000"
+
+    answers: dict[str, list[Answer]] = {
+        "WAIT FOR DIGIT": pressed(f"10{then}"),
+        "RECORD FILE": [look],
+        "GOSUB": ["200 result=0", look],
+    }
+    variables = {"ADUAN_BRIDGE": "nobody", "ADUAN_KEY": ""}
+    called(talking(settings), answers, variables=variables)
+    assert waiting[0] is still
 
 
 def test_nobody_signed_in_goes_on_to_recording(settings: LineSettings, spool: Spool) -> None:

@@ -109,8 +109,31 @@ def _loaded(settings: AsteriskSettings) -> set[str]:
 
 def test_the_manager_may_do_no_more_than_before(bare: AsteriskSettings) -> None:
     plain = rendered(bare)["manager.conf"]
-    assert rendered(replace(bare, emergency=DESK, operators=OPERATORS))["manager.conf"] == plain
+    assert rendered(replace(bare, emergency=DESK))["manager.conf"] == plain
     assert "write = reporting\n" in plain
+    assert "agent" not in plain
+
+
+def test_operators_are_looked_after_by_an_account_of_its_own(bare: AsteriskSettings) -> None:
+    plain = rendered(bare)["manager.conf"]
+    more = rendered(replace(bare, operators=OPERATORS))["manager.conf"].removeprefix(plain)
+    assert more.count("[") == 1 and "[aduan24-operators]" in more
+    assert "read = agent\n" in more and "write = agent,reporting\n" in more
+    assert "permit = 127.0.0.1/255.255.255.255" in more
+
+
+def test_only_who_signs_in_is_in_the_queue(bare: AsteriskSettings) -> None:
+    queue = rendered(replace(bare, operators=OPERATORS))["queues.conf"]
+    assert "[aduan-operators]" in queue
+    assert "member =>" not in queue and "persistentmembers = no" in queue
+
+
+def test_a_telephone_with_an_address_needs_no_account(bare: AsteriskSettings) -> None:
+    placed = (*OPERATORS, Operator("desk2", address="sip:202@10.0.0.5:5062"))
+    sip = rendered(replace(bare, operators=placed))["pjsip.conf"]
+    own = sip[sip.index("[desk2]") :]
+    assert "contact = sip:202@10.0.0.5:5062\n" in own
+    assert "password" not in own and "identify_by" not in own
 
 
 def test_a_recording_of_a_conversation_is_named_by_our_own_id(bare: AsteriskSettings) -> None:
@@ -232,6 +255,10 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
     ("operators", {"operators": (Operator("trunk", "a-secret-of-op1"),)}),
     ("operators", {"operators": (OPERATORS[0], OPERATORS[0])}),
     ("the secret", {"operators": (Operator("op1", "short"),)}),
+    ("the address", {"operators": (Operator("op1", address="sip:a@b\n[x]"),)}),
+    ("the address", {"operators": (Operator("op1", address="tel:110"),)}),
+    ("ring_seconds", {"ring_seconds": 0}),
+    ("wrap_up_seconds", {"wrap_up_seconds": -1}),
     ("the secret", {"operators": (Operator("op1", "a-secret;\nof-op1"),)}),
     ("operator_strategy", {"operator_strategy": "ringall\nmember = x"}),
     ("max_calls_per_caller", {"max_calls_per_caller": 0}),

@@ -22,12 +22,14 @@ from ivr.flow import (
     Found,
     Gather,
     HungUp,
+    Join,
     Language,
     Listen,
     Lookup,
     NoRoom,
     Note,
     NotFound,
+    Placed,
     Play,
     Played,
     Pressed,
@@ -102,8 +104,15 @@ def _other_line_of(action: Action) -> str:
             return f"listen {clip}"
         case Lookup(number, pin):
             return f"lookup {number or '-'} {pin or '-'}"
-        case Bridge(to, wait_s, round_):
-            return f"bridge {to} {wait_s:g}s #{round_}"
+        case Join(to):
+            return f"join {to}"
+        case Bridge():
+            return f"bridge {action.to} {action.wait_s:g}s #{action.round}"
+    return _line_without_answer(action)
+
+
+def _line_without_answer(action: Action) -> str:
+    match action:
         case Language(code):
             return f"language {code}"
         case Note(key, value):
@@ -155,7 +164,7 @@ TO_NUMBER: list[Event] = [
 ]
 TO_END: list[Event] = [*TO_NUMBER, Played(), Played(), Silence(), Played()]
 TO_STATUS: list[Event] = [*TO_MENU, Pressed("2"), Spelled(NUMBER), Spelled(PIN)]
-TO_QUEUE: list[Event] = [*TO_MENU, Pressed("0"), Played()]
+TO_QUEUE: list[Event] = [*TO_MENU, Pressed("0"), Placed(), Played()]
 
 # ---------------------------------------------------------------- golden: each way through
 
@@ -300,6 +309,7 @@ def test_an_operator_answers_and_the_number_is_read_afterwards() -> None:
     assert performed([*TO_QUEUE, Connected(True), Played()])[4:] == text(
         f"""
         ask menu+menu_operator+menu_emergency [120] 3s
+        join operators
         play operators
         bridge operators 30s #1
         read number_intro {NUMBER} !*
@@ -309,17 +319,19 @@ def test_an_operator_answers_and_the_number_is_read_afterwards() -> None:
     )
 
 
-def test_nobody_free_tells_the_place_in_the_queue_and_offers_recording() -> None:
-    told = Connected(False, said=("queue_position", "digit_2"))
-    assert performed([*TO_QUEUE, told, Silence(), Connected(False), Pressed("1"), Played()])[
-        5:
-    ] == text(
+def test_the_place_in_the_queue_is_told_at_once_and_with_every_offer() -> None:
+    place, later = ("queue_position", "digit_2"), ("queue_position", "digit_1")
+    waiting: list[Event] = [*TO_MENU, Pressed("0"), Placed(place), Played(), Played()]
+    offered: list[Event] = [Connected(False, said=later), Silence(), Connected(False)]
+    assert performed([*waiting, *offered, Pressed("1"), Played()])[5:] == text(
         """
+        join operators
         play operators
+        play queue_position+digit_2
         bridge operators 30s #1
-        ask queue_position+digit_2+queue_offer [12] 3s
+        ask queue_position+digit_1+queue_offer [12] 2s
         bridge operators 30s #2
-        ask queue_offer [12] 3s
+        ask queue_offer [12] 2s
         play ask_complaint
         play beep !*
         record complaint-1 180s/4s
@@ -327,11 +339,25 @@ def test_nobody_free_tells_the_place_in_the_queue_and_offers_recording() -> None
     )
 
 
-def test_a_key_in_the_queue_asks_to_be_called_back() -> None:
-    assert performed([*TO_QUEUE, Connected(False, key="5"), Pressed("2"), Played()])[6:] == text(
+@pytest.mark.parametrize(
+    ("key", "lines"),
+    [
+        ("1", ["play ask_complaint"]),
+        ("2", ["note call_back=asked", "play call_back"]),
+        ("5", ["ask queue_offer [12] 2s"]),
+        ("*", ["note urgent=1", "play emergency !"]),
+    ],
+)
+def test_the_keys_of_the_offer_work_during_the_music(key: str, lines: list[str]) -> None:
+    before = performed(TO_QUEUE)
+    assert performed([*TO_QUEUE, Connected(False, key=key)]) == [*before, *lines]
+
+
+def test_a_key_at_the_offer_asks_to_be_called_back() -> None:
+    assert performed([*TO_QUEUE, Connected(False), Pressed("2"), Played()])[7:] == text(
         """
         bridge operators 30s #1
-        ask queue_offer [12] 3s
+        ask queue_offer [12] 2s
         note call_back=asked
         play call_back
         finish served None
@@ -347,7 +373,9 @@ def test_the_queue_ends_in_a_recording_and_no_operator_at_all_begins_with_it() -
         f"bridge operators 30s #{LIMITS.queue_rounds + 1}",
         "play no_operator",
     ]
-    for menu, events in ((FULL, [*TO_QUEUE, Failed("nobody")]), (BARE, TO_QUEUE[:-1])):
+    nobody: list[Event] = [*TO_MENU, Pressed("0"), Failed("nobody")]
+    everybody_left: list[Event] = [*TO_QUEUE, Failed("nobody")]
+    for menu, events in ((FULL, nobody), (FULL, everybody_left), (BARE, nobody[:-1])):
         assert performed([*events, Played()], menu)[-2:] == [
             "play no_operator",
             "play ask_complaint",
@@ -549,7 +577,7 @@ def test_what_is_kept_already_gets_its_number_though_the_name_is_lost() -> None:
 
 
 def test_a_conversation_that_is_not_on_disk_gets_no_number() -> None:
-    events = [*TO_MENU, Pressed("0"), Played(), Connected(True, recorded=False), Played()]
+    events = [*TO_QUEUE, Connected(True, recorded=False), Played()]
     lines = performed(events)
     assert lines[-2:] == ["play goodbye", "finish served None"]
 
@@ -854,6 +882,7 @@ events = st.one_of(
     ),
     st.builds(Found, st.sampled_from([(), ("state",)])),
     st.just(NotFound()),
+    st.builds(Placed, st.sampled_from([(), ("queue_position",)])),
     st.builds(Connected, st.booleans(), keys, st.sampled_from([(), ("queue_position",)])),
     st.just(Failed("x")),
 )
@@ -882,6 +911,8 @@ def _others_answer(action: Action, draw: st.DrawFn) -> Event:
     match action:
         case Lookup():
             return draw(st.one_of(st.just(Found(("state",))), st.just(NotFound())))
+        case Join():
+            return Placed(draw(st.sampled_from([(), ("queue_position", "digit_1")])))
         case Bridge():
             return Connected(draw(st.booleans()), draw(keys))
     return Played(draw(keys))
