@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import func, select
 
 from callcenter.domain.presence import Board, Wanted, orders, serving
+from callcenter.gateways.exchange_alive import is_dead
 from callcenter.gateways.pbx import PbxUnavailable
 from callcenter.services import filing, talks
 from callcenter.services.intake import HeardCall
@@ -28,6 +30,7 @@ from ivr.waiting import Staff
 log = logging.getLogger("aduan24.operators")
 
 _LOOK_S = 1.0
+_PATIENCE = timedelta(seconds=20)  # an exchange that was silent so long has lost its calls
 _BREATH_S = 0.05  # several events come at once
 
 _Seen = tuple[Board, frozenset[str], int]
@@ -38,16 +41,22 @@ class Attendant:
 
     def __init__(self, wiring: Wiring) -> None:
         self._store, self._room = wiring.store, wiring.waiting_room
-        self._wrap_up = timedelta(seconds=wiring.config.line.waiting.wrap_up_seconds)
-        self._follower = Follower(wiring.config.line.node, self._wrap_up, _Heard(wiring.spool))
+        waiting = wiring.config.line.waiting
+        self._wrap_up = timedelta(seconds=waiting.wrap_up_seconds)
+        self._follower = Follower(
+            wiring.config.line.node, self._wrap_up, _Heard(wiring.spool), waiting.missed_calls
+        )
+        self._settings = wiring.asterisk_settings
         self._wake, self._over = threading.Event(), threading.Event()
-        self._switchboard = wiring.switchboard(self._wake.set)
+        self._missed: deque[str] = deque()
+        self._switchboard = wiring.switchboard(self._wake.set, self._missed.append)
         self._room.notify(self._wake.set)
         self._thread = threading.Thread(target=self._work, name="attendant", daemon=True)
         self._seen: _Seen | None = None
         self._due: datetime | None = None
         self._usual: float | None = None
-        self._lost = False
+        self._lost: datetime | None = None
+        self._given_up = False
         self._failing = ""
 
     def start(self) -> None:
@@ -90,16 +99,19 @@ class Attendant:
         except PbxUnavailable:
             self._nobody_knows(now)
             return
-        self._lost = False
+        self._lost, self._given_up = None, False
         self._staff(board, now)
         for leg in board.legs:
             if leg.answered:  # whoever talks has been waited for enough
                 self._room.leave(leg.call_id)
         waiting = self._room.waiting() | board.waiting
-        if self._news(board, waiting, now):
+        missed = tuple(self._missed)
+        if missed or self._news(board, waiting, now):
             self._seen = None
             with self._store.write() as session:
-                talks.follow(session, board, waiting, self._follower, now=now)
+                talks.follow(session, board, waiting, self._follower, now=now, missed=missed)
+            for _ in missed:  # written: not before
+                self._missed.popleft()
         with self._store.read() as session:
             wanted = talks.wanted(session, now)
             self._usual = talks.usual_seconds(session)
@@ -135,10 +147,14 @@ class Attendant:
     def _nobody_knows(self, now: datetime) -> None:
         self._room.staffed(None)
         self._seen = None
-        if not self._lost:
+        if self._lost is None:
             with self._store.write() as session:
                 talks.lost(session, now=now)
-            self._lost = True
+            self._lost = now
+        if not self._given_up and (now >= self._lost + _PATIENCE or is_dead(self._settings)):
+            with self._store.write() as session:
+                talks.all_over(session, self._follower, now=now)
+            self._given_up = True
 
 
 class _Heard:

@@ -415,7 +415,9 @@ class Wiring:
         )
         return Dialler(ways, exchange)
 
-    def switchboard(self, changed: Callable[[], None]) -> Switchboard:
+    def switchboard(
+        self, changed: Callable[[], None], missed: Callable[[str], None] = lambda _extension: None
+    ) -> Switchboard:
         """A connection to the operators' queue; the caller starts and stops it."""
         settings = self.asterisk_settings
         return Switchboard(
@@ -423,6 +425,7 @@ class Wiring:
             user=settings.operators_user,
             secret=settings.ami_secret,
             changed=changed,
+            missed=missed,
         )
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from callcenter.config.schema import Agency, Config, Line, LineTls, Person, Rung, Speech
 from callcenter.domain.people import AGENCY_POSTS
+from callcenter.domain.presence import NO_ANSWER
 from callcenter.domain.window import Clock
 from callcenter.gateways import whisper
 
@@ -200,6 +201,11 @@ def _people_mistakes(config: Config) -> Iterator[str]:
                 f"line.operators: {operator.user!r} has an address, so it does not register; "
                 "leave out its secret_file or its address"
             )
+    if NO_ANSWER in line.waiting.pauses:
+        yield (
+            f"line.waiting.pauses: {NO_ANSWER!r} is the line's own word for who did not answer; "
+            "use another key"
+        )
     if line.emergency and not line.emergency.destination.startswith("sip:") and not line.trunk:
         yield (
             "line.emergency.destination: a number needs line.trunk to dial it; add the trunk or "

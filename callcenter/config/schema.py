@@ -178,14 +178,30 @@ class Operator(Section):
     ) = None
 
 
-class Waiting(Section):
-    """Callers who wait for an operator, and operators between two calls."""
+class Queueing(Section):
+    """Callers who wait for an operator, and operators between two calls.
+
+    `missed_calls`: an operator who does not answer so many in a row is paused; `pauses`: the
+    reasons that operators choose from, by key.
+    """
 
     offer_seconds: int = Field(default=30, ge=5, le=300)
     longest_seconds: int = Field(default=600, ge=10, le=7200)
     most: int = Field(default=10, ge=1, le=1000)
     ring_seconds: int = Field(default=15, ge=5, le=120)
     wrap_up_seconds: int = Field(default=30, ge=0, le=600)
+    missed_calls: int = Field(default=2, ge=1, le=10)
+    pauses: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,19}$")], Name] = Field(
+        default={
+            "break": "Istirahat",
+            "meal": "Makan",
+            "prayer": "Sembahyang",
+            "writing": "Menulis",
+            "meeting": "Rapat",
+        },
+        min_length=1,
+        max_length=20,
+    )
 
     @property
     def rounds(self) -> int:
@@ -273,7 +289,7 @@ class Line(Section):
     operators: tuple[Operator, ...] = ()
     operators_ring: Literal["all", "least_recent"] = "all"
     calls_out: CallsOut | None = None
-    waiting: Waiting = Waiting()
+    waiting: Queueing = Queueing()
     twilio: TwilioCalls | None = None
 
 

@@ -52,6 +52,8 @@ _MAY: dict[str, frozenset[Role]] = {
     "edit_prompts": frozenset({Role.ADMINISTRATOR}),
     "see_audit": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "call_back": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "answer_calls": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
+    "see_operators": frozenset({Role.SUPERVISOR, Role.ADMINISTRATOR}),
     "flag_pranks": frozenset({Role.OPERATOR, Role.SUPERVISOR}),
     "see_roster": frozenset(Role),
     "swap_duty": frozenset({Role.OFFICER, Role.ADMINISTRATOR}),

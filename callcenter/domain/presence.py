@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-AUTO_PAUSE = "Auto-Pause"  # what the exchange says of whom it has paused by itself
+#: Why somebody is paused who let it ring too often: no person chooses it.
+NO_ANSWER = "no_answer"
 
 
 class State(StrEnum):
@@ -20,21 +21,6 @@ class State(StrEnum):
     OUT = "out"
     READY = "ready"
     PAUSED = "paused"
-
-
-class Reason(StrEnum):
-    """Why somebody pauses; the last is the exchange's word, not a person's."""
-
-    BREAK = "break"
-    MEAL = "meal"
-    PRAYER = "prayer"
-    WRITING = "writing"
-    MEETING = "meeting"
-    NO_ANSWER = "no_answer"
-
-
-#: What a person can choose.
-REASONS = tuple(reason for reason in Reason if reason is not Reason.NO_ANSWER)
 
 
 class Phone(StrEnum):
@@ -94,7 +80,7 @@ class Wanted:
     """How a telephone should be in the queue. `wraps_up`: its operator still writes."""
 
     state: State
-    reason: Reason | None = None
+    reason: str | None = None
     wraps_up: bool = False
 
 
@@ -145,7 +131,7 @@ def _orders_for(
 ) -> Iterator[Step]:
     if want.state is State.OUT:
         return
-    reason = want.reason.value if want.state is State.PAUSED and want.reason else ""
+    reason = (want.reason or "") if want.state is State.PAUSED else ""
     if member is None:
         yield Step(Order.ADD, extension, reason)
     elif reason:

@@ -1,7 +1,8 @@
 """The operators' queue at the exchange, over AMI: who is in it, who rings, who talks.
 
 Events only say that something has happened; what it is follows from asking, so that an event
-that was lost costs nothing. The account may do with the queue what it likes, and nothing else.
+that was lost costs nothing (but for a call that was not answered: it is not counted). The account
+may do with the queue what it likes, and nothing else.
 """
 
 from __future__ import annotations
@@ -40,14 +41,21 @@ _ACTIONS = {
 class Switchboard(Pbx):
     """The exchange as far as operators go; it reconnects by itself, as every `Pbx`.
 
-    `changed` is called, from threads of this object, whenever something may be different.
+    `changed` is called, from threads of this object, whenever something may be different, and
+    `missed` with a telephone that was not answered.
     """
 
     def __init__(
-        self, *, port: int, user: str, secret: str, changed: Callable[[], None] = lambda: None
+        self,
+        *,
+        port: int,
+        user: str,
+        secret: str,
+        changed: Callable[[], None] = lambda: None,
+        missed: Callable[[str], None] = lambda _extension: None,
     ) -> None:
         super().__init__(port=port, user=user, secret=secret)
-        self._changed = changed
+        self._changed, self._missed = changed, missed
 
     def board(self) -> Board:
         """The queue as it is now. Raises PbxUnavailable."""
@@ -77,6 +85,10 @@ class Switchboard(Pbx):
     # --- what the connection hears: see `Pbx` -----------------------------------------
 
     def _hear(self, event: Any) -> None:
+        if event.name == "AgentRingNoAnswer":
+            found = _EXTENSION.fullmatch(str(event.keys.get("Interface", "")))
+            if found and event.keys.get("Queue") == QUEUE:
+                self._missed(found[1])
         if str(event.name).startswith(("Queue", "Agent")):
             self._changed()
 

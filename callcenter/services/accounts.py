@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.people import Role
-from callcenter.services import audit
+from callcenter.services import audit, presences
 from callcenter.services.errors import NotFound, Refused, ServiceError
 from callcenter.store.models import Agency, SignInAttempt, User
 
@@ -84,11 +84,13 @@ def set_password(session: Session, username: str, password: str, *, now: datetim
 
 
 def disable(session: Session, username: str, *, now: datetime) -> None:
-    """The sign-in no longer works and its sessions end; what the person did stays."""
+    """The sign-in no longer works, its sessions end, and no call reaches the person any more; what
+    they did stays."""
     user = _user(session, username)
     user.active = False
     user.session_version += 1
     audit.record(session, actor="admin", action="user_disabled", thing=f"user:{user.id}", now=now)
+    presences.leave(session, user.id, actor="admin", now=now)
 
 
 def wait_seconds(session: Session, username: str, address: str, now: datetime) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from callcenter.domain.presence import REASONS, Phone, Reason, State
+from callcenter.domain.presence import NO_ANSWER, Phone, State
 from callcenter.services import audit
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.turns import take_turn
@@ -54,16 +54,27 @@ def sign_in(
         raise Refused("extension", "Pesawat ini sedang dipakai operator lain; pilih yang lain.")
     presence = _held(session, user_id) or Presence(user_id=user_id)
     presence.extension = presence.last_extension = extension
-    presence.phone, presence.wrap_until = Phone.UNKNOWN, None
+    presence.phone, presence.wrap_until, presence.missed = Phone.UNKNOWN, None, 0
     session.add(presence)
     _change(session, presence, State.READY, None, actor=actor, now=now)
     return presence
 
 
-def pause(session: Session, user_id: int, reason: Reason, *, actor: str, now: datetime) -> Presence:
-    """No call comes until `ready`; a call that goes on is not touched."""
+def pause(
+    session: Session,
+    user_id: int,
+    reason: str,
+    *,
+    known: Collection[str],
+    actor: str,
+    now: datetime,
+) -> Presence:
+    """No call comes until `ready`; a call that goes on is not touched.
+
+    Raises Refused for a reason that is none of `known`, and for who is out.
+    """
     presence = _there(session, user_id)
-    if reason not in REASONS:
+    if reason not in known:
         raise Refused("reason", "Pilih alasan jeda.")
     _change(session, presence, State.PAUSED, reason, actor=actor, now=now)
     return presence
@@ -72,7 +83,7 @@ def pause(session: Session, user_id: int, reason: Reason, *, actor: str, now: da
 def ready(session: Session, user_id: int, *, actor: str, now: datetime) -> Presence:
     """Calls may come: after a pause, or before the time to write is over."""
     presence = _there(session, user_id)
-    presence.wrap_until = None
+    presence.wrap_until, presence.missed = None, 0
     _change(session, presence, State.READY, None, actor=actor, now=now)
     return presence
 
@@ -84,9 +95,15 @@ def sign_out(session: Session, user_id: int, *, actor: str, now: datetime) -> Pr
         raise NotFound("Operator ini belum pernah masuk antrean.")
     if presence.state is not State.OUT:
         presence.extension = presence.wrap_until = None
-        presence.phone = Phone.UNKNOWN
+        presence.phone, presence.missed = Phone.UNKNOWN, 0
         _change(session, presence, State.OUT, None, actor=actor, now=now)
     return presence
+
+
+def leave(session: Session, user_id: int, *, actor: str, now: datetime) -> None:
+    """Whoever goes home leaves the telephone too; nothing for one who never sat at one."""
+    if of(session, user_id) is not None:
+        sign_out(session, user_id, actor=actor, now=now)
 
 
 def _held(session: Session, user_id: int) -> Presence | None:
@@ -104,7 +121,7 @@ def _change(
     session: Session,
     presence: Presence,
     state: State,
-    reason: Reason | None,
+    reason: str | None,
     *,
     actor: str,
     now: datetime,
@@ -119,13 +136,25 @@ def _change(
         action=f"operator_{state}",
         thing=f"user:{presence.user_id}",
         now=now,
-        detail={"extension": presence.extension, "reason": reason.value if reason else None},
+        detail={"extension": presence.extension, "reason": reason},
     )
 
 
-def not_answered(session: Session, presence: Presence, *, actor: str, now: datetime) -> None:
-    """The telephone rang in vain, refused, or could not be reached: no call until `ready`."""
-    _change(session, presence, State.PAUSED, Reason.NO_ANSWER, actor=actor, now=now)
+def not_answered(
+    session: Session, presence: Presence, *, most: int, actor: str, now: datetime
+) -> None:
+    """The telephone rang in vain, refused, or could not be reached; after `most` times in a row
+    no call comes until `ready`."""
+    presence.missed += 1
+    happened(
+        session,
+        "missed",
+        now,
+        user_id=presence.user_id,
+        detail=f"{presence.extension} {presence.missed}",
+    )
+    if presence.missed >= most and presence.state is State.READY:
+        _change(session, presence, State.PAUSED, NO_ANSWER, actor=actor, now=now)
 
 
 def happened(

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from callcenter.domain.out_call import is_ours
-from callcenter.domain.presence import AUTO_PAUSE, Board, Phone, State, Wanted
+from callcenter.domain.presence import Board, Phone, Wanted
 from callcenter.services import history, intake, presences
 from callcenter.services.intake import HeardCall
 from callcenter.store.models import Call
@@ -31,12 +31,14 @@ _SPOKEN = ("id", "ban", "en")
 class Follower:
     """What following needs: the line's name, the time after a call, and the spool's word.
 
-    `heard` gives what the spool knows of a call by its id, or None.
+    `heard` gives what the spool knows of a call by its id, or None. `missed_most`: an operator
+    who does not answer so often in a row is paused.
     """
 
     line: str
     wrap_up: timedelta
     heard: Callable[[str], HeardCall | None]
+    missed_most: int = 2
 
 
 def follow(
@@ -46,8 +48,12 @@ def follow(
     follower: Follower,
     *,
     now: datetime,
+    missed: Collection[str] = (),
 ) -> None:
-    """Bring the database to `board`; `waiting` are the calls that wait, also between two rounds."""
+    """Bring the database to `board`; `waiting` are the calls that wait, also between two rounds.
+
+    `missed`: the telephones that were not answered since the last look, once for each call.
+    """
     there = {p.extension: p for p in presences.signed_in(session) if p.extension}
     calls = {row.call.call_uid: row for row in open_calls(session)}
     ringing = _ringing(board)
@@ -61,8 +67,14 @@ def follow(
             _talks(session, row, talking[call_id], there, now)
         elif row.answered_at or (call_id not in waiting and call_id not in ringing):
             _over(session, row, there, follower, now)
+    for extension in missed:
+        if (presence := there.get(extension)) is not None:
+            actor = f"line:{follower.line}"
+            presences.not_answered(
+                session, presence, most=follower.missed_most, actor=actor, now=now
+            )
     for presence in there.values():
-        _telephone(session, presence, board, follower, now)
+        _telephone(session, presence, board, now)
     session.flush()
 
 
@@ -72,6 +84,16 @@ def lost(session: Session, *, now: datetime) -> None:
         if presence.phone is not Phone.UNKNOWN:
             presence.phone = Phone.UNKNOWN
             presences.happened(session, "phone", now, user_id=presence.user_id)
+
+
+def all_over(session: Session, follower: Follower, *, now: datetime) -> None:
+    """The exchange is dead, or was not to be reached for long: nobody waits or talks any more.
+
+    A call that does go on is found again by `follow`, as soon as the exchange can be asked.
+    """
+    there = {p.extension: p for p in presences.signed_in(session) if p.extension}
+    for row in open_calls(session):
+        _over(session, row, there, follower, now)
 
 
 def wanted(session: Session, now: datetime) -> dict[str, Wanted]:
@@ -180,6 +202,8 @@ def _talks(
     presence = there.get(extension)
     row.answered_at, row.extension = now, extension
     row.user_id = presence.user_id if presence else None
+    if presence is not None:
+        presence.missed = 0
     complaint = intake.draft(session, row.call, now=now)
     actor = presence.user.username if presence else extension
     history.note(session, complaint.id, "answer_call", actor=actor, now=now)
@@ -206,9 +230,7 @@ def _over(
 # ---------------------------------------------------------------- one telephone
 
 
-def _telephone(
-    session: Session, presence: Presence, board: Board, follower: Follower, now: datetime
-) -> None:
+def _telephone(session: Session, presence: Presence, board: Board, now: datetime) -> None:
     member = board.members.get(presence.extension or "")
     phone = member.phone if member else Phone.UNKNOWN
     if phone is not presence.phone:
@@ -219,6 +241,3 @@ def _telephone(
     if presence.wrap_until is not None and presence.wrap_until <= now:
         presence.wrap_until = None
         presences.happened(session, "wrapped_up", now, user_id=presence.user_id)
-    paused_itself = member is not None and member.paused and member.reason == AUTO_PAUSE
-    if paused_itself and presence.state is State.READY:
-        presences.not_answered(session, presence, actor=f"line:{follower.line}", now=now)

@@ -12,7 +12,7 @@ from callcenter.domain import presence
 from callcenter.store.models import Base, Call, User
 
 
-def _stored(kind: type[presence.State | presence.Reason | presence.Phone]) -> Enum:
+def _stored(kind: type[presence.State | presence.Phone]) -> Enum:
     """A StrEnum as its value in a plain text column."""
     return Enum(kind, native_enum=False, length=20, values_callable=lambda e: [m.value for m in e])
 
@@ -21,13 +21,14 @@ class Presence(Base):
     """What an operator has said: at a telephone and ready, paused, or out.
 
     `extension` is None for who is out: its unique key keeps a telephone to one person. `phone`
-    and `wrap_until` follow the exchange; all else is the person's word.
+    and `wrap_until` follow the exchange, `missed` counts calls in a row that were not answered;
+    all else is the person's word.
     """
 
     __tablename__ = "presences"
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
     state: Mapped[presence.State] = mapped_column(_stored(presence.State))
-    reason: Mapped[presence.Reason | None] = mapped_column(_stored(presence.Reason))
+    reason: Mapped[str | None] = mapped_column(String(20))
     extension: Mapped[str | None] = mapped_column(String(32), unique=True)
     last_extension: Mapped[str] = mapped_column(String(32), default="")
     since: Mapped[datetime]
@@ -35,6 +36,7 @@ class Presence(Base):
         _stored(presence.Phone), default=presence.Phone.UNKNOWN
     )
     wrap_until: Mapped[datetime | None]
+    missed: Mapped[int] = mapped_column(default=0)
     user: Mapped[User] = relationship()
 
 

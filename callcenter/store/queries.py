@@ -37,6 +37,7 @@ from callcenter.store.models import (
     Recording,
     Ticket,
 )
+from callcenter.store.operator_models import OperatorEvent
 from callcenter.store.outgoing_models import OutCall
 
 PAGE = 50
@@ -412,6 +413,8 @@ class Pulse:
     call_backs: tuple[int, int]
     alarms: tuple[int, ...]
     desks: tuple[int, int, int, int]
+    recordings: int
+    operators: int
 
 
 def pulse(session: Session) -> Pulse:
@@ -432,6 +435,8 @@ def pulse(session: Session) -> Pulse:
             capped(session, waiting_messages()),
         ),
         alarms=tuple(session.scalars(select(Alarm.id).where(Alarm.open_kind.is_not(None)))),
+        recordings=_newest(session, Recording.id),
+        operators=_newest(session, OperatorEvent.id),
     )
 
 

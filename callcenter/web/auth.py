@@ -12,7 +12,7 @@ from flask_login import LoginManager, current_user, login_user, logout_user
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from callcenter.services import accounts, audit
+from callcenter.services import accounts, audit, presences
 from callcenter.services.errors import ServiceError
 from callcenter.store.models import User
 from callcenter.web.access import PUBLIC, SIGNED_IN, needs
@@ -83,12 +83,13 @@ def _begin(person: SignedIn) -> None:
 @door.post("/sign-out")
 @needs(SIGNED_IN)
 def sign_out() -> Response:
-    """Forget the session; the sign-in page says so."""
+    """Forget the session, and leave the operators' queue."""
     with writing() as db:
         thing = f"user:{me().id}"
         audit.record(
             db, actor=me().username, action="sign_out", thing=thing, now=now(), address=address()
         )
+        presences.leave(db, me().id, actor=me().username, now=now())
     logout_user()
     chosen = session.get("language")
     session.clear()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from callcenter.domain.call_back import Outcome
 from callcenter.services import callbacks as service
-from callcenter.services import out_calls
+from callcenter.services import out_calls, presences
 from callcenter.services.errors import NotFound, Refused
 from callcenter.store import queries
 from callcenter.web.access import needs
@@ -75,14 +76,13 @@ def call(call_back_id: int) -> Response | tuple[str, int]:
     config = wiring().config
     if config.line.calls_out is None:
         abort(404)
-    telephones = {operator.user for operator in config.line.operators}
     own = me().username
     try:
         with writing() as db:
             out_calls.call_back_now(
                 db,
                 call_back_id,
-                operator=own if own in telephones else "",
+                operator=_telephone(db),
                 actor=own,
                 now=now(),
                 forbidden=config.no_call_backs,
@@ -94,6 +94,15 @@ def call(call_back_id: int) -> Response | tuple[str, int]:
         return _page(call_back_id, _(error.message)), 409
     flash(_("Telepon Anda sebentar lagi berdering."), "ok")
     return redirect(url_for("callbacks.entry", call_back_id=call_back_id))
+
+
+def _telephone(db: Session) -> str:
+    """Where the operator sits; else the telephone of the same name; else whoever is free."""
+    presence = presences.of(db, me().id)
+    if presence is not None and presence.extension:
+        return presence.extension
+    known = {operator.user for operator in wiring().config.line.operators}
+    return me().username if me().username in known else ""
 
 
 def _page(call_back_id: int, problem: str = "") -> str:

@@ -30,11 +30,13 @@ Answer = str | Response | tuple[str, int]
 
 @door.get("/complaints/<int:complaint_id>")
 @needs("work_desk")
-def complaint(complaint_id: int) -> str:
+def complaint(complaint_id: int) -> str | Response:
     """The desk; the list refresh asks for the side column alone and leaves the typing alone.
 
     Opening it takes the complaint, unless somebody else has it.
     """
+    if "HX-Request" in request.headers and "clips" in request.args:
+        return _clips(service.find(reading(), complaint_id))
     if "HX-Request" in request.headers:
         return render_template(
             "desk_side.html", **desk_page.side(service.find(reading(), complaint_id))
@@ -52,6 +54,14 @@ def complaint(complaint_id: int) -> str:
 def following() -> Response:
     """The next complaint that nobody has."""
     return _next()
+
+
+def _clips(found: Complaint) -> str | Response:
+    """The recordings, only where there are others than the page shows: one may be playing."""
+    there = len(found.call.recordings) if found.call else 0
+    if request.args.get("clips", type=int) == there:
+        return Response(status=204)
+    return render_template("desk_clips.html", c=found)
 
 
 @door.post("/complaints/<int:complaint_id>")

@@ -7,6 +7,7 @@ the server, so only half of the threads may be streams; a page that gets none as
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import BoundedSemaphore, Event
 
@@ -27,7 +28,8 @@ _CHECK_EVERY = 20  # looks (10 s) between heartbeats and checks that the session
 @door.get("/events")
 @needs(SIGNED_IN)
 def stream() -> Response:
-    """Events `changed` and, at the session's end, `ended`; 503 when all streams are taken."""
+    """Events `changed`, `alarms`, `operators` (whose telephone does what) and, at the session's
+    end, `ended`; 503 when all streams are taken."""
     places: BoundedSemaphore = current_app.extensions["aduan24-streams"]
     if not places.acquire(blocking=False):
         return Response(status=503, headers={"Retry-After": "30"})
@@ -57,7 +59,9 @@ def _changes(store: Store, person: SignedIn, ends: datetime, stop: Event) -> Ite
                 break
         if last is not None and pulse.alarms != last.alarms:
             yield "event: alarms\ndata: 1\n\n"
-        if last is not None and pulse != last:
+        if last is not None and pulse.operators != last.operators:
+            yield "event: operators\ndata: 1\n\n"
+        if last is not None and replace(pulse, operators=last.operators) != last:
             yield "event: changed\ndata: 1\n\n"
         elif looks % _CHECK_EVERY == 0:
             yield ": still here\n\n"

@@ -18,7 +18,7 @@ from callcenter.domain.window import Standing, standing
 from callcenter.services import clocks, ladders
 from callcenter.store import places
 from callcenter.store.models import Ticket
-from callcenter.web import alarms
+from callcenter.web import alarms, telephone
 from callcenter.web.context import now, wiring
 from callcenter.web.labels import label
 from ivr.numbers import format_number
@@ -172,6 +172,8 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
         (("switch_line",), "line.page", _("Saluran")),
         (("see_audit",), "audit_log.index", _("Audit")),
     ]
+    if wiring().config.line.operators:
+        entries.insert(6, (("see_operators",), "operators.index", _("Operator")))
     if wiring().config.sample:
         entries.append((("try_line",), "phone.page", _("Telepon uji")))
     return entries
@@ -207,6 +209,7 @@ def _helpers() -> dict[str, Any]:
         "category_name": _category_name,
         "agency_name": _agency_name,
         "alarms": alarms.on_page,
+        "my_telephone": telephone.on_page,
         "clocks_of": lambda ticket: clocks.clocks_of(ticket, now(), wiring().rules),
     }
 
@@ -267,6 +270,8 @@ def init(app: Flask) -> None:
         actor=actor_name,
         number=format_number,
         mask=mask_phone,
+        telephone=telephone.telephone_name,
+        pause=telephone.pause_name,
         to_local=to_local,
     )
     app.jinja_env.globals["get_locale"] = get_locale

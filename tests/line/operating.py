@@ -29,7 +29,7 @@ from sqlalchemy.orm import joinedload, selectinload
 from callcenter.config import load, read_secrets
 from callcenter.config.template import rendered
 from callcenter.domain.people import Role
-from callcenter.domain.presence import Board, Phone, Reason
+from callcenter.domain.presence import Board, Phone
 from callcenter.gateways.asterisk import render
 from callcenter.gateways.parts import read_parts
 from callcenter.gateways.switchboard import Switchboard
@@ -172,9 +172,16 @@ class Hotline:
         there = member is not None and not member.paused
         return there and (phone is None or (member is not None and member.phone is phone))
 
-    def pauses(self, username: str, reason: Reason = Reason.BREAK) -> None:
+    def pauses(self, username: str, reason: str = "break") -> None:
         with self.store.write() as db:
-            presences.pause(db, self.user(username), reason, actor=username, now=datetime.now(UTC))
+            presences.pause(
+                db,
+                self.user(username),
+                reason,
+                known=self.wiring.config.line.waiting.pauses,
+                actor=username,
+                now=datetime.now(UTC),
+            )
 
     def is_ready(self, username: str) -> None:
         with self.store.write() as db:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from callcenter.domain import call_back
-from callcenter.domain.presence import Phone, Reason, State
+from callcenter.domain.presence import NO_ANSWER, Phone, State
 from callcenter.services import presences, receipts
 from callcenter.store.models import Notice, Recording
 from callcenter.store.operator_models import OperatorCall
@@ -57,6 +57,7 @@ def hotline(deployment: Hotline) -> Iterator[Hotline]:
             deployment.signs_out(username)
 
 
+@pytest.mark.endurance
 def test_nobody_signed_in_and_the_caller_records(hotline: Hotline) -> None:
     with hotline.calls("0811001") as caller:
         caller.asks_for_an_operator()
@@ -69,6 +70,7 @@ def test_nobody_signed_in_and_the_caller_records(hotline: Hotline) -> None:
     assert call.complaint and hotline.call_back(call) is None
 
 
+@pytest.mark.endurance
 def test_who_waits_hears_place_and_wait_in_their_language_and_is_offered_something_else(
     hotline: Hotline,
 ) -> None:
@@ -123,6 +125,7 @@ def _over(hotline: Hotline, caller: str) -> bool:
     return row is not None and row.ended_at is not None
 
 
+@pytest.mark.endurance
 def test_a_telephone_that_is_not_answered_is_paused_and_the_caller_records(
     hotline: Hotline,
 ) -> None:
@@ -132,17 +135,18 @@ def test_a_telephone_that_is_not_answered_is_paused_and_the_caller_records(
             caller.asks_for_an_operator()
             caller.at("queue", "no_operator", "record_complaint")
         told = until(lambda: _paused(hotline))
-        assert told is Reason.NO_ANSWER
+        assert told == NO_ANSWER
         assert not hotline.queue_has("op1")
         hotline.is_ready("operator")
         until(lambda: hotline.queue_has("op1"))
 
 
-def _paused(hotline: Hotline) -> Reason | None:
+def _paused(hotline: Hotline) -> str | None:
     presence = hotline.presence("operator")
     return presence.reason if presence.state is State.PAUSED else None
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize(
     ("caller", "status"), [("0811022", "486 Busy Here"), ("0811023", "603 Decline")]
 )
@@ -154,9 +158,10 @@ def test_a_telephone_that_refuses_sends_the_caller_on_at_once(
         with hotline.calls(caller) as calling:
             calling.asks_for_an_operator()
             calling.at("queue", "no_operator", "record_complaint")
-        assert until(lambda: _paused(hotline)) is Reason.NO_ANSWER
+        assert until(lambda: _paused(hotline)) == NO_ANSWER
 
 
+@pytest.mark.endurance
 def test_a_refused_call_goes_to_another_operator(hotline: Hotline) -> None:
     with (
         hotline.at_the_desk("op1", Desk(refuses="486 Busy Here")),
@@ -178,6 +183,7 @@ def _answered(hotline: Hotline, caller: str) -> OperatorCall | None:
     return row if row and row.answered_at else None
 
 
+@pytest.mark.endurance
 def test_a_telephone_that_drops_while_it_rings_sends_the_caller_on(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk(**NOBODY)) as desk:
         hotline.signs_in("operator", "op1")
@@ -188,6 +194,7 @@ def test_a_telephone_that_drops_while_it_rings_sends_the_caller_on(hotline: Hotl
             caller.at("queue", "no_operator", "record_complaint")
 
 
+@pytest.mark.endurance
 def test_the_emergency_key_works_while_waiting(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk(**NOBODY)) as desk:
         hotline.signs_in("operator", "op1")
@@ -201,11 +208,12 @@ def test_the_emergency_key_works_while_waiting(hotline: Hotline) -> None:
 # ---------------------------------------------------------------- the operator's word
 
 
+@pytest.mark.endurance
 def test_pause_ready_and_out_reach_the_exchange(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk()):
         hotline.signs_in("operator", "op1")
         until(lambda: hotline.presence("operator").phone is Phone.FREE)
-        hotline.pauses("operator", Reason.PRAYER)
+        hotline.pauses("operator", "prayer")
         until(lambda: hotline.board().members["op1"].reason == "prayer")
         hotline.is_ready("operator")
         until(lambda: hotline.queue_has("op1"))
@@ -213,11 +221,12 @@ def test_pause_ready_and_out_reach_the_exchange(hotline: Hotline) -> None:
         assert hotline.board().members == {}
 
 
+@pytest.mark.endurance
 def test_the_exchange_is_told_again_after_its_restart(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk()) as desk:
         hotline.signs_in("operator", "op1")
         hotline.signs_in("operator2", "op2")
-        hotline.pauses("operator2", Reason.MEAL)
+        hotline.pauses("operator2", "meal")
         until(lambda: hotline.board().members["op2"].reason == "meal")
         until(lambda: hotline.remembers(desk))
         hotline.pbx.kill9()
@@ -268,6 +277,7 @@ def _tells(caller: Caller, talk: Talk) -> None:
     until(lambda: len(talk.heard) > heard + 25)
 
 
+@pytest.mark.endurance
 def test_who_hangs_up_first_gets_the_number_as_a_message(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk(talk_s=60)) as desk:
         hotline.signs_in("operator", "op1")
@@ -319,6 +329,7 @@ def test_the_application_is_killed_while_they_talk(hotline: Hotline) -> None:
     until(lambda: _over(hotline, "0812003"))
 
 
+@pytest.mark.endurance
 def test_the_exchange_is_killed_while_they_talk(hotline: Hotline) -> None:
     with hotline.at_the_desk("op1", Desk(talk_s=60)) as desk:
         hotline.signs_in("operator", "op1")

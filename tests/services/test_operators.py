@@ -12,12 +12,11 @@ from sqlalchemy import func, select
 from callcenter.domain.call_back import Reason as Why
 from callcenter.domain.people import Role
 from callcenter.domain.presence import (
-    AUTO_PAUSE,
+    NO_ANSWER,
     Board,
     Leg,
     Member,
     Phone,
-    Reason,
     State,
     Wanted,
 )
@@ -35,6 +34,7 @@ from tests.services.calls import CONSENT, file, heard
 from tests.services.conftest import MINUTE, T0
 
 KNOWN = ("op1", "op2")
+PAUSES = {"meal": "Makan", "prayer": "Sembahyang"}
 WRAP = timedelta(seconds=30)
 SECOND = timedelta(seconds=1)
 CALLER = "+6281234567801"
@@ -79,9 +79,9 @@ def test_who_signs_in_is_ready_and_it_is_written_down(store: Store, people: dict
     row = presence(store, people["ayu"])
     assert (row.state, row.extension, row.since) == (State.READY, "op1", T0)
     with store.write() as db:
-        presences.pause(db, people["ayu"], Reason.MEAL, actor="ayu", now=T0 + MINUTE)
+        presences.pause(db, people["ayu"], "meal", known=PAUSES, actor="ayu", now=T0 + MINUTE)
     row = presence(store, people["ayu"])
-    assert (row.state, row.reason, row.since) == (State.PAUSED, Reason.MEAL, T0 + MINUTE)
+    assert (row.state, row.reason, row.since) == (State.PAUSED, "meal", T0 + MINUTE)
     with store.write() as db:
         presences.ready(db, people["ayu"], actor="ayu", now=T0 + 2 * MINUTE)
         presences.sign_out(db, people["ayu"], actor="ayu", now=T0 + 3 * MINUTE)
@@ -112,12 +112,12 @@ def test_a_telephone_has_one_operator(store: Store, people: dict[str, int]) -> N
 
 def test_who_is_out_cannot_pause(store: Store, people: dict[str, int]) -> None:
     with store.write() as db, pytest.raises(Refused, match="Masuk ke antrean dulu"):
-        presences.pause(db, people["ayu"], Reason.MEAL, actor="ayu", now=T0)
+        presences.pause(db, people["ayu"], "meal", known=PAUSES, actor="ayu", now=T0)
     with store.write() as db, pytest.raises(NotFound):
         presences.sign_out(db, people["ayu"], actor="ayu", now=T0)
     sign_in(store, people["ayu"])
     with store.write() as db, pytest.raises(Refused, match="Pilih alasan"):
-        presences.pause(db, people["ayu"], Reason.NO_ANSWER, actor="ayu", now=T0)
+        presences.pause(db, people["ayu"], NO_ANSWER, known=PAUSES, actor="ayu", now=T0)
 
 
 # ---------------------------------------------------------------- following the queue
@@ -130,6 +130,12 @@ class Exchange:
         self.store = store
         self.members: dict[str, Member] = {}
         self.calls: dict[str, HeardCall] = {}
+        self.follower = Follower("pbx1", WRAP, self.calls.get)
+
+    def misses(self, at: datetime, extension: str = "op1") -> None:
+        board = Board(dict(self.members), frozenset(), frozenset())
+        with self.store.write() as db:
+            talks.follow(db, board, (), self.follower, now=at, missed=[extension])
 
     def comes(self, uid: str = UID, caller: str = CALLER, number: str | None = None) -> HeardCall:
         call = heard(caller, T0, CONSENT, ("language", "ban"), QUEUE, uid=uid, number=number)
@@ -139,11 +145,10 @@ class Exchange:
     def look(self, at: datetime = T0, *legs: Leg, waiting: tuple[str, ...] = ()) -> None:
         """Twice: the second look finds nothing to do."""
         board = Board(dict(self.members), frozenset(waiting), frozenset(legs))
-        follower = Follower("pbx1", WRAP, self.calls.get)
         for _ in range(2):
             with self.store.write() as db:
                 before = db.scalar(select(func.count()).select_from(OperatorEvent))
-                talks.follow(db, board, waiting, follower, now=at)
+                talks.follow(db, board, waiting, self.follower, now=at)
                 after = db.scalar(select(func.count()).select_from(OperatorEvent))
         assert before == after
 
@@ -296,22 +301,51 @@ def test_all_telephones_ring_and_one_answers(
     assert presence(store, people["ayu"]).wrap_until is None
 
 
-def test_whom_the_exchange_has_paused_is_paused_until_they_say_so(
+def test_who_does_not_answer_twice_in_a_row_is_paused_until_they_say_so(
     store: Store, exchange: Exchange, people: dict[str, int]
 ) -> None:
     sign_in(store, people["ayu"])
-    exchange.members = {"op1": Member("op1", Phone.FREE, paused=True, reason=AUTO_PAUSE)}
-    exchange.look(T0 + MINUTE)
+    exchange.members = {"op1": Member("op1", Phone.FREE)}
+    exchange.misses(T0 + MINUTE)
     row = presence(store, people["ayu"])
-    assert (row.state, row.reason) == (State.PAUSED, Reason.NO_ANSWER)
+    assert (row.state, row.missed) == (State.READY, 1)
+    exchange.misses(T0 + 2 * MINUTE)
+    row = presence(store, people["ayu"])
+    assert (row.state, row.reason) == (State.PAUSED, NO_ANSWER)
     with store.read() as db:
-        assert talks.wanted(db, T0) == {"op1": Wanted(State.PAUSED, Reason.NO_ANSWER)}
+        assert talks.wanted(db, T0) == {"op1": Wanted(State.PAUSED, NO_ANSWER)}
         assert db.scalars(select(Audit.actor).order_by(Audit.id.desc())).first() == "line:pbx1"
     with store.write() as db:
-        presences.ready(db, people["ayu"], actor="ayu", now=T0 + 2 * MINUTE)
-    exchange.members = {"op1": Member("op1", Phone.FREE, paused=True, reason="no_answer")}
-    exchange.look(T0 + 2 * MINUTE)
+        presences.ready(db, people["ayu"], actor="ayu", now=T0 + 3 * MINUTE)
+    exchange.look(T0 + 3 * MINUTE)
+    row = presence(store, people["ayu"])
+    assert (row.state, row.missed) == (State.READY, 0)
+
+
+def test_who_answers_in_between_is_not_paused(
+    store: Store, exchange: Exchange, people: dict[str, int]
+) -> None:
+    sign_in(store, people["ayu"])
+    exchange.comes()
+    exchange.misses(T0)
+    exchange.look(T0 + SECOND, TALKS)
+    exchange.look(T0 + 2 * SECOND)
+    exchange.misses(T0 + MINUTE)
     assert presence(store, people["ayu"]).state is State.READY
+
+
+def test_nobody_is_in_a_call_of_a_dead_exchange(
+    store: Store, exchange: Exchange, people: dict[str, int]
+) -> None:
+    """And where it was not dead after all, the conversation is found again."""
+    sign_in(store, people["ayu"])
+    exchange.comes()
+    exchange.look(T0, TALKS)
+    with store.write() as db:
+        talks.all_over(db, exchange.follower, now=T0 + 20 * SECOND)
+    assert exchange.row.ended_at == T0 + 20 * SECOND
+    exchange.look(T0 + MINUTE, TALKS)
+    assert exchange.row.ended_at is None and len(exchange.complaints()) == 1
 
 
 def test_a_lost_exchange_says_nothing_of_telephones(

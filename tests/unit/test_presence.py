@@ -9,14 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcenter.domain.presence import (
-    AUTO_PAUSE,
-    REASONS,
+    NO_ANSWER,
     Board,
     Leg,
     Member,
     Order,
     Phone,
-    Reason,
     State,
     Step,
     Wanted,
@@ -27,7 +25,7 @@ from callcenter.domain.presence import (
 NOW = 1_800_000_000.0
 WRAP = timedelta(seconds=30)
 READY, OUT = Wanted(State.READY), Wanted(State.OUT)
-MEAL = Wanted(State.PAUSED, Reason.MEAL)
+MEAL = Wanted(State.PAUSED, "meal")
 
 
 def told(
@@ -56,11 +54,7 @@ def test_an_exchange_that_has_forgotten_everybody_is_told_of_everybody() -> None
         (MEAL, member(paused=True, reason="meal"), []),
         (MEAL, member(), [Step(Order.PAUSE, "op1", "meal")]),
         (MEAL, member(paused=True, reason="prayer"), [Step(Order.PAUSE, "op1", "meal")]),
-        (
-            Wanted(State.PAUSED, Reason.NO_ANSWER),
-            member(paused=True, reason=AUTO_PAUSE),
-            [Step(Order.PAUSE, "op1", "no_answer")],
-        ),
+        (Wanted(State.PAUSED, NO_ANSWER), member(), [Step(Order.PAUSE, "op1", "no_answer")]),
         (READY, member(paused=True, reason="meal"), [Step(Order.GO_ON, "op1")]),
         (OUT, member(), [Step(Order.REMOVE, "op1")]),
     ],
@@ -94,11 +88,6 @@ def test_nobody_is_taken_out_of_the_queue_while_a_call_is_there() -> None:
     assert told({"op1": READY}, there, legs=frozenset({Leg("pbx1-1.1", "op1", True)})) == []
 
 
-@pytest.mark.parametrize("reason", REASONS)
-def test_no_person_s_reason_looks_like_the_exchange_s_own(reason: Reason) -> None:
-    assert reason.value != AUTO_PAUSE and reason is not Reason.NO_ANSWER
-
-
 def test_who_answers_and_who_could_at_once() -> None:
     members = [
         member("op1"),
@@ -112,10 +101,15 @@ def test_who_answers_and_who_could_at_once() -> None:
     assert serving([], epoch=NOW, wrap_up=WRAP) == (0, 0)
 
 
-_reasons = st.sampled_from(["", *Reason, AUTO_PAUSE])
+_reasons = st.sampled_from(["", "meal", "prayer", NO_ANSWER])
 _wanted = st.dictionaries(
     st.sampled_from(["op1", "op2", "op3"]),
-    st.builds(Wanted, st.sampled_from(State), st.sampled_from(Reason), st.booleans()),
+    st.builds(
+        Wanted,
+        st.sampled_from(State),
+        st.sampled_from(["meal", "prayer", NO_ANSWER]),
+        st.booleans(),
+    ),
 )
 
 

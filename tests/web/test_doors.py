@@ -83,6 +83,10 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "silence.propose": ("POST", "/silent/1/prank", DESK),
     "silence.confirm": ("POST", "/silent/1/prank/confirm", DESK),
     "silence.lift": ("POST", "/silent/1/prank/lift", DESK),
+    "telephone.panel": ("GET", "/telephone", DESK),  # no telephones: 404
+    "telephone.act": ("POST", "/telephone/ready", DESK),
+    "operators.index": ("GET", "/operators", {SUPERVISOR, ADMIN}),
+    "operators.send_out": ("POST", "/operators/1/out", {SUPERVISOR, ADMIN}),
     "line.page": ("GET", "/line", {ADMIN}),
     "line.switch": ("POST", "/line", {ADMIN}),
     "roster.index": ("GET", "/roster", EVERYONE),

@@ -20,6 +20,9 @@
       node.classList.toggle("late", seconds < 0);
       node.classList.toggle("soon", seconds >= 0 && seconds < Number(node.dataset.soon || 0));
     });
+    document.querySelectorAll("[data-since]").forEach(function (node) {
+      node.textContent = face(Math.max(0, Math.floor((now - Number(node.dataset.since)) / 1000)));
+    });
   }
   tick();
   setInterval(tick, 1000);

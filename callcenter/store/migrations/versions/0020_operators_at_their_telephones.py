@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("phone", sa.String(length=20), nullable=False),
         sa.Column("wrap_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missed", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_presences_user_id")),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_presences")),
         sa.UniqueConstraint("extension", name=op.f("uq_presences_extension")),
