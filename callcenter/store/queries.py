@@ -413,8 +413,8 @@ class Pulse:
     call_backs: tuple[int, int]
     alarms: tuple[int, ...]
     desks: tuple[int, int, int, int]
-    recordings: int
-    operators: int
+    recordings: int = 0
+    operators: int = 0
 
 
 def pulse(session: Session) -> Pulse:
