@@ -304,6 +304,7 @@ def _receipt(hotline: Hotline, caller: str) -> Notice | None:
         return db.scalars(select(Notice).where(Notice.complaint_id == complaint.id)).one_or_none()
 
 
+@pytest.mark.endurance
 def test_the_application_is_killed_while_they_talk(hotline: Hotline) -> None:
     """They talk on; the exchange reads the number; the recording comes to the same complaint."""
     with hotline.at_the_desk("op1", Desk(talk_s=60)) as desk:
