@@ -33,8 +33,8 @@ from callcenter.gateways.engine_apart import EngineApart
 from callcenter.gateways.pbx import Pbx
 from callcenter.gateways.postman import Postman
 from callcenter.gateways.screen import Screen
-from callcenter.gateways.twilio_media import TwilioMedia
 from callcenter.gateways.switchboard import Switchboard
+from callcenter.gateways.twilio_media import TwilioMedia
 from callcenter.services import entry, pins, report_paper
 from callcenter.services.audit_chain import Heads
 from callcenter.services.call_channel import CallChannel

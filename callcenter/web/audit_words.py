@@ -51,5 +51,10 @@ ACTIONS: dict[str, LazyString] = {
     "user_added": _l("Menambah pengguna"),
     "password_set": _l("Mengganti kata sandi"),
     "user_disabled": _l("Menonaktifkan pengguna"),
+    "operator_ready": _l("Siap menerima telepon"),
+    "operator_paused": _l("Jeda menerima telepon"),
+    "operator_out": _l("Keluar dari antrean telepon"),
+    "person_history_seen": _l("Membuka riwayat pelapor"),
+    "file_tried_again": _l("Mengambil lampiran lagi"),
     "audit_examined": _l("Rantai catatan diperiksa"),
 }

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import update
 
 from callcenter.clock import audit_duties
+from callcenter.domain.presence import State
 from callcenter.services import alarms, audit
 from callcenter.store.models import Audit
 from callcenter.web.audit_words import ACTIONS
@@ -82,6 +83,7 @@ def test_every_action_has_its_words() -> None:
     code = "".join(path.read_text() for path in (ROOT / "callcenter").rglob("*.py"))
     written = set(re.findall(r'action="([a-z_]+)"(?!,? *help)', code))
     written |= set(re.findall(r'seen\([^)]*, "([a-z_]+)"\)', code)) | {"sign_in_failed"}
+    written |= {f"operator_{state}" for state in State}
     assert written - {"store_true"} <= set(ACTIONS)
 
 
