@@ -3,7 +3,7 @@
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up test endurance bench check format prompts speech lock clean venv parts dev
+.PHONY: help up test endurance bench lighthouse check format prompts speech lock clean venv parts dev
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -21,6 +21,9 @@ bench: dev ## ours beside its peers and its limits, as ratios (ARGS="--only agi 
 	@deploy/venv.sh requirements-bench.lock
 	@if [ -x deploy/parts.sh ]; then deploy/parts.sh; deploy/parts.sh --bench; fi
 	@exec .venv/bin/python -m tests.bench $(ARGS)
+
+lighthouse: dev ## Lighthouse over the officer's pages (needs npm and Chromium)
+	@exec .venv/bin/pytest -m endurance -s -p no:xdist tests/web/test_lighthouse.py $(ARGS)
 
 check: dev ## the gates alone: style, types, arrows, migrations equal models
 	@.venv/bin/ruff check --quiet .
