@@ -63,9 +63,8 @@ def duties(store: Store, postman: Postman, rules: Rules) -> tuple[Duty, ...]:
     """Everything that happens by itself."""
 
     def steps(now: datetime) -> int:
-        with store.glance() as connection:
-            if not escalation.some_due(connection, now):
-                return 0
+        if not store.glance(lambda connection: escalation.some_due(connection, now)):
+            return 0
         with store.write() as session:
             return escalation.take_due(session, now=now, rules=rules)
 

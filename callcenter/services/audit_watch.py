@@ -32,9 +32,8 @@ class AuditWatch:
 
     def seal(self, now: datetime) -> int:
         """Seal a slice of what is new, and keep the day's head; how many rows were sealed."""
-        with self._store.glance() as connection:
-            if not audit_chain.some_unsealed(connection):
-                return 0
+        if not self._store.glance(audit_chain.some_unsealed):
+            return 0
         with self._store.write() as session:
             sealed = audit_chain.seal_new(session)
             end = audit_chain.head(session)

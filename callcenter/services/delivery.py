@@ -34,7 +34,7 @@ from callcenter.services.links import LinkSigner
 from callcenter.services.notices import RECEIPT, TO_REPORTER, is_due
 from callcenter.services.recipients import in_order, reach_of
 from callcenter.services.rules import Rules
-from callcenter.store.models import Complaint, Notice, NoticeAttempt
+from callcenter.store.models import Base, Complaint, Notice, NoticeAttempt
 from callcenter.store.session import Store, post_after_commit
 
 log = logging.getLogger("aduan24.delivery")
@@ -49,6 +49,7 @@ _QUESTIONS = (
     *(timedelta(seconds=s) for s in (5, 15, 60, 300, 1800, 7200, 43200)),
     *(timedelta(days=d) for d in (1, 2, 4, 7, 14)),
 )
+_ATTEMPTS = Base.metadata.tables[NoticeAttempt.__tablename__]
 #: Channels that carry files, and those whose provider says when a message was read.
 _CARRY_FILES = frozenset({"email"})
 _TELL_READING = frozenset({"whatsapp"})
@@ -67,7 +68,7 @@ class Claim:
 
     `doubtful_since`: an earlier attempt may have arrived, look first. `only_look`: this way is
     used up; when nothing is found, the next way is tried. `report_of`: the ticket whose report
-    goes along as a file. `first`: nobody tried before.
+    goes along as a file. `first`: nobody tried before. `plain`: nothing follows from its arrival.
     """
 
     notice_id: int
@@ -76,6 +77,7 @@ class Claim:
     channel: str
     message: Outgoing
     first: bool = False
+    plain: bool = False
     doubtful_since: datetime | None = None
     only_look: bool = False
     report_of: int | None = None
@@ -175,22 +177,25 @@ def claim_notice(
     channel, to = address
     # The oldest: a worker that died while it looked sent nothing, the one before it may have.
     doubtful = next((a for a in doubts if a.channel == channel), None)
-    written = NoticeAttempt(
-        notice_id=notice.id, fence=notice.fence, channel=channel, started_at=now
-    )
-    session.add(written)
-    session.flush()
     return Claim(
         notice.id,
         notice.fence,
-        written.id,
+        _begun(session, notice, channel, now),
         channel,
         _message(notice, to, carriers, reporter),
         first=not notice.attempts,
+        plain=notice.kind != reports.KIND,
         doubtful_since=doubtful.started_at if doubtful else None,
         only_look=doubtful is not None and _used_up(channel, attempts, doubts=True),
         report_of=notice.ticket_id if _carries_paper(notice, channel) else None,
     )
+
+
+def _begun(session: Session, notice: Notice, channel: str, now: datetime) -> int:
+    """The id of the attempt, which is written down before it is made."""
+    row = {"notice_id": notice.id, "fence": notice.fence, "channel": channel, "started_at": now}
+    made = _ATTEMPTS.insert().values(result="", error="", **row).returning(_ATTEMPTS.c.id)
+    return int(session.connection().scalar(made) or 0)
 
 
 def _read(session: Session, notice_id: int) -> Notice:
@@ -312,6 +317,8 @@ def _is_anothers(session: Session, claim: Claim, provider_id: str) -> bool:
 
 def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rules: Rules) -> bool:
     """Write the result down; False when another worker has taken the notice meanwhile."""
+    if _sent_at_once(session, claim, result.said, now):
+        return True
     notice = _held(session, claim)
     written = session.get_one(NoticeAttempt, claim.attempt_id)
     written.finished_at = now
@@ -327,6 +334,45 @@ def settle(session: Session, claim: Claim, result: Result, *, now: datetime, rul
     else:
         written.result = _sent_too_late(session, claim)
     return notice is not None
+
+
+def _sent_at_once(
+    session: Session, claim: Claim, said: Receipt | TransportError, now: datetime
+) -> bool:
+    """The ordinary case in two statements: the first attempt, taken, and nothing follows.
+
+    What is written is what `_sent` and `arrived` write. False, and nothing done, in every other
+    case, and when another worker has taken the notice.
+    """
+    if not (claim.first and claim.plain) or isinstance(said, TransportError):
+        return False
+    if said.arrival not in (Arrival.SENT, Arrival.DELIVERED):
+        return False
+    there = said.arrival is Arrival.DELIVERED
+    sent = session.execute(
+        update(Notice)
+        .where(Notice.id == claim.notice_id, Notice.fence == claim.fence, Notice.state == "sending")
+        .values(
+            state="delivered" if there else "sent",
+            claimed_at=None,
+            error="",
+            channel=claim.channel,
+            provider_id=said.provider_id[:80],
+            sent_at=now,
+            ask_at=None if there else now + _QUESTIONS[0],
+            delivered_at=now if there else None,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    if sent.rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    session.execute(
+        update(NoticeAttempt)
+        .where(NoticeAttempt.id == claim.attempt_id)
+        .values(finished_at=now, result="sent")
+        .execution_options(synchronize_session=False)
+    )
+    return True
 
 
 def _still_ours(session: Session, claim: Claim, result: Result) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.orm import Session, joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -19,6 +19,7 @@ from callcenter.services.batch import one_by_one
 from callcenter.services.notices import Telling
 from callcenter.services.recipients import Directory
 from callcenter.services.rules import Rules
+from callcenter.store.bulk import write_rows
 from callcenter.store.models import Agency, Escalation, History, Ticket
 
 BATCH = 500
@@ -45,7 +46,7 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
         .limit(BATCH)
         .with_for_update(of=Ticket, skip_locked=True, key_share=True)
     ).all()
-    known = session.scalars(select(Agency)).all() if due else ()  # held: no ticket asks for its own
+    _bring_agencies(session, due)
     together = one_by_one(
         session,
         "steps of the ladder",
@@ -58,9 +59,15 @@ def take_due(session: Session, *, now: datetime, rules: Rules) -> int:
         [(ticket, ticket.id) for tickets in together for ticket in tickets],
         lambda one: climb(session, one[0], now=now, rules=rules, actor="clock"),
     )
-    del known
     _put_off(session, [ticket_id for _, ticket_id in failed], now)
     return len(due) - len(failed)
+
+
+def _bring_agencies(session: Session, tickets: Sequence[Ticket]) -> None:
+    """Every agency is asked for once, not by each ticket."""
+    known = {agency.key: agency for agency in session.scalars(select(Agency))} if tickets else {}
+    for ticket in tickets:
+        set_committed_value(ticket, "agency", known[ticket.agency_key])
 
 
 def _put_off(session: Session, ticket_ids: list[int], now: datetime) -> None:
@@ -200,8 +207,9 @@ def _keep(
     if not taken:
         return
     session.flush()  # events stand in their order
-    session.execute(
-        insert(Escalation),
+    write_rows(
+        session,
+        Escalation,
         [
             {
                 "ticket_id": ticket.id,
@@ -212,8 +220,9 @@ def _keep(
             for ticket, due in taken
         ],
     )
-    session.execute(
-        insert(History),
+    write_rows(
+        session,
+        History,
         [
             {
                 "complaint_id": ticket.complaint_id,
@@ -221,6 +230,8 @@ def _keep(
                 "at": now,
                 "actor": actor,
                 "verb": "missed" if due.step.missed else "step",
+                "from_state": "",
+                "to_state": "",
                 "why": due.step.key,
             }
             for ticket, due in taken

@@ -9,10 +9,11 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from itsdangerous import BadData, URLSafeSerializer
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from callcenter.services.errors import NotFound
+from callcenter.store.bulk import write_rows
 from callcenter.store.models import OfficerLink
 from ivr.flow import Clip
 
@@ -99,8 +100,9 @@ def links_for(
         )
     missing = [pair for pair in dict.fromkeys(pairs) if pair not in there]
     if missing:
-        session.execute(
-            insert(OfficerLink),
+        write_rows(
+            session,
+            OfficerLink,
             [
                 {"ticket_id": ticket, "person_key": person, "created_at": now, "expires_at": ends}
                 for ticket, person in missing

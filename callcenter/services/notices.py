@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import Urgency
@@ -21,6 +21,7 @@ from callcenter.services import audit, links, phones
 from callcenter.services.errors import NotFound, Refused
 from callcenter.services.rules import Rules
 from callcenter.services.wording import Words
+from callcenter.store.bulk import write_rows
 from callcenter.store.models import Complaint, Notice, NoticeAttempt, Person, Ticket
 from callcenter.store.session import Letter, post_after_commit
 
@@ -30,6 +31,7 @@ LEASE = timedelta(seconds=45)
 #: A notice that only failed because providers were away is tried anew so often, and so long.
 REVIVED_EVERY = timedelta(hours=1)
 REVIVED_FOR = timedelta(hours=24)
+_FRESH = {"state": "queued", "fence": 0, "tries": 0, "forgiven": 0, "error": ""}
 #: The kind of the first notice to a complaint's reporter; it has no person.
 RECEIPT = "receipt"
 #: News of the work, to the same; without the PIN.
@@ -118,7 +120,7 @@ def _post(session: Session, written: Sequence[dict[str, Any]]) -> None:
     if not written:
         return
     session.flush()
-    session.execute(insert(Notice), [{"state": "queued", **values} for values in written])
+    write_rows(session, Notice, [{**_FRESH, **values} for values in written])
     keys = [values["key"] for values in written]
     made = select(Notice.id, Notice.urgent).where(Notice.key.in_(keys)).order_by(Notice.id)
     for notice_id, urgent in session.execute(made):

@@ -8,21 +8,25 @@ a power cut.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+from callcenter.store.turn import Turns
 
 _READ_ONLY = "aduan24_read"
 _POSTED = "aduan24_posted"
 _AUDIT_KEY = "aduan24_audit_key"
-_LONGEST_TURN_S = 30.0  # as SQLite's busy_timeout
+
+T = TypeVar("T")
 
 #: A notice for the workers: its id, and whether it is urgent.
 Letter = tuple[int, bool]
@@ -77,6 +81,10 @@ def key_of(audit_secret: str) -> bytes:
     return sha256(f"audit rows {audit_secret}".encode()).digest()
 
 
+def _file(url: URL) -> Path | None:
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
 class Store:
     """Opens sessions on one engine.
 
@@ -92,21 +100,18 @@ class Store:
     ) -> None:
         self.engine, self._posted = engine, posted
         self._info = {_AUDIT_KEY: key_of(audit_secret)} if audit_secret else {}
-        self._one_writer = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._sqlite = engine.dialect.name == "sqlite"
+        self._turns = Turns(_file(engine.url)) if self._sqlite else None
         options: dict[str, Any] = {_READ_ONLY: True}
-        if engine.dialect.name == "postgresql":
+        if not self._sqlite:
             options["isolation_level"] = "REPEATABLE READ"
         self._reader = engine.execution_options(**options)
-        # SQLite's driver would begin transactions of its own after an AUTOCOMMIT.
-        self._glancer = self._reader
-        if engine.dialect.name == "postgresql":
-            self._glancer = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A write transaction: commits at the end, rolls back on an error."""
         with (
-            self._turn(),
+            self._turns.turn() if self._turns else nullcontext(),
             Session(self.engine, expire_on_commit=False, info=self._info) as session,
             session.begin(),
         ):
@@ -115,31 +120,35 @@ class Store:
             self._posted(letters)
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """SQLite's one writer: threads of a process wake each other at once, instead of looking
-        again after ever longer pauses. Other processes, and who waits too long, still meet there.
-        """
-        if self._one_writer is None:
-            yield
-            return
-        taken = self._one_writer.acquire(timeout=_LONGEST_TURN_S)
-        try:
-            yield
-        finally:
-            if taken:
-                self._one_writer.release()
-
-    @contextmanager
     def look(self) -> Iterator[Connection]:
         """As `read`, for a statement or two that make no objects: a connection and no more."""
         with self._reader.connect() as connection:
             yield connection
 
-    @contextmanager
-    def glance(self) -> Iterator[Connection]:
-        """For one small question, outside of any session; holds nobody up."""
+    def glance(self, question: Callable[[Connection], T]) -> T:
+        """Ask one small question, outside of any session: one trip, and nobody is held up.
+
+        A connection that broke since the last one is made again, once.
+        """
+        try:
+            return self._glanced(question)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._glanced(question)
+
+    @cached_property
+    def _glancer(self) -> Engine:
+        """Does not ask a connection whether it lives: that is a trip as long as the question."""
+        if self._sqlite:
+            return self._reader
+        made = create_engine(self.engine.url, pool_size=1, isolation_level="AUTOCOMMIT")
+        event.listen(self.engine, "engine_disposed", lambda _engine: made.dispose())
+        return made
+
+    def _glanced(self, question: Callable[[Connection], T]) -> T:
         with self._glancer.connect() as connection:
-            yield connection
+            return question(connection)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
