@@ -101,11 +101,7 @@ class Dialler:
                 return None
         with ways.store.write() as session:
             return out_calls.next_to_place(
-                session,
-                self._clock(),
-                node=ways.node,
-                most=ways.most,
-                forbidden=ways.ground.forbidden,
+                session, self._clock(), node=ways.node, most=ways.most, ground=ways.ground
             )
 
     def _place(self, placing: Placing) -> None:
@@ -144,4 +140,6 @@ class Dialler:
         if not due or not self._exchange.somebody_free():
             return
         with ways.store.write() as session:
-            out_calls.call_back_next(session, now=now, forbidden=ways.ground.forbidden)
+            out_calls.call_back_next(
+                session, now=now, forbidden=ways.ground.forbidden, never=ways.ground.never
+            )

@@ -24,7 +24,7 @@ from callcenter.gateways.asterisk_logs import Logs
 from callcenter.gateways.parts import read_parts
 from callcenter.heart import Heart
 from callcenter.live_calls import LiveCalls
-from callcenter.services import numbers, pins
+from callcenter.services import numbers, pins, silence
 from callcenter.services.filing import SETTLE_S, Filing, Sweeper, plain
 from callcenter.services.numbers import NumbersExhausted
 from callcenter.wiring import Wiring
@@ -46,6 +46,7 @@ _TIDY_S = 600.0
 _TELL_S = 2.0
 _LOOK_FOR_ROOM_S = 2.0
 _LOGS_S = 60.0
+_HOLD_BACK_S = 60.0
 _GIVE_WAY_S = 0.0002  # how long filing may keep a caller's next word waiting (Python's own: 5 ms)
 _DRAIN_S = 1.5  # a call that lasts longer is the fallback's: the supervisor waits three seconds
 _FALLBACK_S = 300.0  # what the dialplan's fallback may add to a call, besides its recording
@@ -127,7 +128,7 @@ class _Line:
 
     def _work(self) -> None:
         names = ("numbers", "answering", "telling", "room", "calls", "ends", "tidying", "logs")
-        due = dict.fromkeys((*names, "sweep"), 0.0)
+        due = dict.fromkeys((*names, "sweep", "holding"), 0.0)
         while not self._over.is_set():
             if self._wake.wait(_TURN_S):
                 self._wake.clear()
@@ -150,6 +151,9 @@ class _Line:
             if now >= due["telling"]:
                 self._do("telling", self._tell)
                 due["telling"] = now + _TELL_S
+            if self._pbx and now >= due["holding"]:
+                self._do("holding back", self._hold_back)
+                due["holding"] = now + _HOLD_BACK_S
             if self._log and now >= due["calls"]:
                 self._do("calls", self._compare)
                 due["calls"] = now + _LOG_S
@@ -227,6 +231,14 @@ class _Line:
     def _tell(self) -> None:
         """The files that calls begin with: how the line is switched, and who gets it short."""
         self._wiring.entry.publish(self._store, datetime.now(UTC))
+
+    def _hold_back(self) -> None:
+        """Who plays pranks, or is silent again and again, for whom the exchange has few places."""
+        resting, now = self._wiring.resting, datetime.now(UTC)
+        with self._store.read() as session:
+            telephones = silence.held_back(session, now, self._wiring.config.line.silent_calls)
+        resting.hold(telephones)
+        resting.forget()
 
     def _tidy_logs(self) -> None:
         Logs(self._wiring.asterisk_settings, read_parts()).tidy(datetime.now(UTC))

@@ -56,6 +56,7 @@ from callcenter.store.session import Store, make_engine
 from ivr.asterisk import Errand, LineSettings
 from ivr.menu import Limits, build_menu
 from ivr.prompts import MAIN, PromptBook, Shelf, consent_version
+from ivr.resting import Resting
 from ivr.spool import Spool
 from ivr.twilio import Addresses
 from ivr.waiting import WaitingRoom
@@ -202,6 +203,11 @@ class Wiring:
             SpoolRoom(self.spool.folder, storage.room),
         )
 
+    @property
+    def resting(self) -> Resting:
+        """Who has just called and not spoken, or is held back by the desk."""
+        return Resting(self.asterisk_settings.resting)
+
     def room_watch(self) -> RoomWatch:
         """What tells people that a disk fills up."""
         storage = self.config.storage
@@ -231,6 +237,7 @@ class Wiring:
             prompts=config.storage.recordings / "prompts" / "id",
             numbers=self.numbers_folder,
             ami_secret=kept_secret(config.storage.state / "ami.secret"),
+            dialler_secret=self._dialler_secret,
             sip_port=line.sip_port,
             sip_bind=line.bind,
             public_address=line.public_address or "",
@@ -244,6 +251,7 @@ class Wiring:
             silence_seconds=recording.silence_seconds,
             max_calls=line.max_calls,
             max_calls_per_caller=line.max_calls_per_caller,
+            max_calls_per_source=line.max_calls_per_source or 0,
             utc_offset=_utc_offset(config),
             trunk=trunk,
             emergency=line.emergency.destination if line.emergency else "",
@@ -260,6 +268,14 @@ class Wiring:
             ring_seconds=line.waiting.ring_seconds,
             wrap_up_seconds=line.waiting.wrap_up_seconds,
         )
+
+    @property
+    def _dialler_secret(self) -> str:
+        """Of the exchange's account that may place calls; empty where nobody places any."""
+        if not self.config.line.calls_out:
+            return ""
+        own = self.config.storage.state / "ami-dialler.secret"
+        return self.secrets.dialler_secret or kept_secret(own)
 
     def _consent_version(self, language: str) -> str:
         return consent_version(language, self.config.storage.retention_days)
@@ -300,6 +316,7 @@ class Wiring:
             pin=self.pin_of,
             mode=lambda caller: self.entry.mode(caller, datetime.now(UTC)),
             errand=self._errand,
+            resting=self.resting,
         )
 
     def _errand(self, call_id: str) -> Errand | None:
@@ -396,9 +413,10 @@ class Wiring:
         exchange = Dialling(
             port=settings.ami_port,
             user=settings.dialler_user,
-            secret=settings.ami_secret,
+            secret=settings.dialler_secret,
             plus=line.calls_out.dial_as == "plus",
             ring_s=max(line.calls_out.ring_seconds, line.calls_out.operator_seconds),
+            never=line.calls_out.never,
         )
         ways = Ways(
             self.store,
@@ -409,6 +427,7 @@ class Wiring:
                 self.rules,
                 self.config.storage.recordings,
                 line.calls_out.closing_tries,
+                line.calls_out.never,
             ),
             most=line.calls_out.at_once,
             backs=bool(line.operators),
@@ -433,7 +452,9 @@ def _calls_out(config: Config) -> asterisk.CallsOut | None:
     told = config.line.calls_out
     if told is None:
         return None
-    return asterisk.CallsOut(told.dial_as == "plus", told.ring_seconds, told.operator_seconds)
+    return asterisk.CallsOut(
+        told.dial_as == "plus", told.ring_seconds, told.operator_seconds, told.never
+    )
 
 
 def _utc_offset(config: Config) -> int:

@@ -17,12 +17,25 @@ from ivr.agi import AgiFault, CallerGone, Channel
 from ivr.agi_server import AgiServer
 from ivr.aside import Aside
 from ivr.conduct import CONSENT, Consent, Doing, Inquiry, Log, ask, conducting, nobody_asks
-from ivr.flow import Event, Failed, Finish, Found, Language, Lookup, Note, NotFound, Started
+from ivr.flow import (
+    Connected,
+    Event,
+    Failed,
+    Finish,
+    Found,
+    Language,
+    Lookup,
+    Note,
+    NotFound,
+    Recorded,
+    Started,
+)
 from ivr.menu import Limits, build_menu
 from ivr.nodes import Menu, Outcome, mistakes
 from ivr.numbers import is_valid
 from ivr.performing import AsteriskLine, Place
 from ivr.prompts import DEFAULT_RETENTION_DAYS, PromptBook, Shelf
+from ivr.resting import Resting
 from ivr.spool import Spool, is_call_id
 from ivr.waiting import WaitingRoom
 
@@ -30,6 +43,7 @@ log = logging.getLogger("aduan24.line")
 
 _DONE = (Outcome.FILED, Outcome.SILENT, Outcome.SERVED)
 OUT = "out"  # the script's name, where the line has placed the call itself
+_CROWDED = 0.75  # of the places: from here on calls are short, so that more callers find one
 _ORDINAL_DIGITS = 6  # more can neither be said nor, beyond 4,300, be read
 _INQUIRY_S = 5.0  # the caller waits in silence meanwhile
 _ASKING = 8  # inquiries at once: a database that hangs holds up these and no recording
@@ -81,6 +95,8 @@ class LineSettings:
     - `pin`: a public number -> its four digits, or none;
     - `mode`: the caller's number -> a key of `ivr.menu.ENTRIES`;
     - `errand`: the id of a call that the line has placed itself -> what it is about.
+
+    `resting` is where the exchange keeps who has called and not spoken.
     """
 
     spool: Path
@@ -98,6 +114,7 @@ class LineSettings:
     pin: Callable[[str], str] = _no_pin
     mode: Callable[[str], str] = _normal
     errand: Callable[[str], Errand | None] = _no_errand
+    resting: Resting = field(default_factory=lambda: Resting(None))
 
 
 class LineServer:
@@ -155,10 +172,13 @@ class LineServer:
         )
         line = AsteriskLine(channel, place, time.monotonic() + self._settings.max_call_s)
         call = conducting(sidecar, self._menu, started, self._consent(books))
+        heard = _Heard(self._settings.limits.speech_s)
         try:
-            finish = await conduct(call, line, self._inquirer(opening))
+            finish = await conduct(call, line, self._inquirer(opening), heard.note)
         finally:
             self._waiting.leave(call_id)
+            if heard.somebody:
+                await self._files.run(self._settings.resting.spoke, opening.caller)
         log.info("call %s: %s, complaint %s", call_id, finish.outcome, finish.complaint)
         if finish.outcome in _DONE:
             await channel.set("ADUAN_DONE", 1)
@@ -192,7 +212,12 @@ class LineServer:
         if not self._spool.sidecar_path(call_id).exists():
             self._spool.open_call(call_id, [("started", call_id.rsplit("-", 1)[0])])
         sidecar.write("mode", "app")
-        return opening.mode(), self._books()
+        mode = opening.mode()
+        return "limited" if mode == "normal" and self._is_crowded() else mode, self._books()
+
+    def _is_crowded(self) -> bool:
+        """Whether so many call that everybody is asked to speak at once."""
+        return self._server.calls() > _CROWDED * self._settings.max_calls
 
     def _inquirer(self, opening: _Opening, inquiry: Inquiry | None = None) -> Inquirer:
         """What asks the desk; the caller is not left waiting for a database that hangs."""
@@ -214,9 +239,15 @@ Inquirer = Callable[[Lookup], Awaitable[Event]]
 
 
 async def conduct(
-    call: Generator[Doing, Event | None, Finish], line: AsteriskLine, inquire: Inquirer
+    call: Generator[Doing, Event | None, Finish],
+    line: AsteriskLine,
+    inquire: Inquirer,
+    note: Callable[[Event | None], None] = lambda _: None,
 ) -> Finish:
-    """Walk a call to its end on a line that is awaited; whatever that raises passes through."""
+    """Walk a call to its end on a line that is awaited; whatever that raises passes through.
+
+    `note` is told each event.
+    """
     event: Event | None = None
     while True:
         try:
@@ -225,6 +256,7 @@ async def conduct(
             finish: Finish = end.value
             return finish
         event = await _done(doing, line, inquire)
+        note(event)
 
 
 async def _done(doing: Doing, line: AsteriskLine, inquire: Inquirer) -> Event | None:
@@ -238,6 +270,21 @@ async def _done(doing: Doing, line: AsteriskLine, inquire: Inquirer) -> Event | 
         case _:
             return await line.perform(doing)
     return None
+
+
+@dataclass
+class _Heard:
+    """Whether somebody is there: has said something, was connected, or named their complaint."""
+
+    speech_s: float
+    somebody: bool = False
+
+    def note(self, event: Event | None) -> None:
+        match event:
+            case Recorded(speech_seconds=speech):
+                self.somebody |= speech >= self.speech_s
+            case Connected(talked=True) | Found():
+                self.somebody = True
 
 
 @dataclass(frozen=True)

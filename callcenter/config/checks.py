@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from callcenter.config.schema import Agency, Config, Line, LineTls, Person, Rung, Speech
+from callcenter.domain.out_call import may_be_dialled
 from callcenter.domain.people import AGENCY_POSTS
 from callcenter.domain.presence import NO_ANSWER
 from callcenter.domain.window import Clock
@@ -184,7 +185,8 @@ def _port_mistakes(config: Config) -> Iterator[str]:
 def _rtp_ports(line: Line) -> int:
     """RTP and RTCP for each caller, and as many for whom the caller talks to."""
     ours = 4 * line.calls_out.at_once if line.calls_out else 0
-    return line.max_calls * (4 if line.emergency or line.operators else 2) + ours
+    refused = 2 * (line.max_calls // 2)  # who is told that the line is busy
+    return line.max_calls * (4 if line.emergency or line.operators else 2) + refused + ours
 
 
 def _people_mistakes(config: Config) -> Iterator[str]:
@@ -216,6 +218,17 @@ def _people_mistakes(config: Config) -> Iterator[str]:
 def _calls_out_mistakes(config: Config) -> Iterator[str]:
     if "call" in config.notices.channels and not config.line.calls_out:
         yield "notices.channels: 'call' needs line.calls_out; add it or take the channel out"
+    never = config.line.calls_out.never if config.line.calls_out else ()
+    for person in (person for agency in config.agencies for person in _people(agency)):
+        if (
+            person.phone
+            and not may_be_dialled(person.phone, never)
+            and may_be_dialled(person.phone)
+        ):
+            yield (
+                f"agencies: {person.key}: the phone begins as line.calls_out.never says; give "
+                "another number or change line.calls_out.never"
+            )
     if config.line.calls_out and not config.line.trunk:
         yield "line.calls_out: needs line.trunk to dial through; add the trunk or take it out"
     for name, rungs in (("report", config.ladder.report), ("emergency", config.ladder.emergency)):

@@ -99,6 +99,9 @@ def _resolved_line(line: Line, folder: Path) -> Line:
     if line.trunk and line.trunk.secret_file:
         path = folder / line.trunk.secret_file
         update["trunk"] = line.trunk.model_copy(update={"secret_file": path})
+    if line.calls_out and line.calls_out.secret_file:
+        path = folder / line.calls_out.secret_file
+        update["calls_out"] = line.calls_out.model_copy(update={"secret_file": path})
     if line.tls:
         files = {"certificate": folder / line.tls.certificate, "key": folder / line.tls.key}
         update["tls"] = line.tls.model_copy(update=files)

@@ -25,6 +25,7 @@ from callcenter.domain.window import Clock, Night, Step, Until
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _KEY = re.compile(r"^[a-z][a-z0-9_]*$")
+_BEGINNING = re.compile(r"0[1-9][0-9X]{0,11}")
 _PHONE = re.compile(r"^\+[1-9]\d{6,14}$")
 
 
@@ -59,6 +60,14 @@ def _phone(value: str) -> str:
     return value
 
 
+def _beginning(value: str) -> str:
+    if not _BEGINNING.fullmatch(value):
+        raise ValueError(
+            "write how numbers begin when dialled in the country, for example 0809; X is any digit"
+        )
+    return value
+
+
 def _picture(value: Path) -> Path:
     if value.suffix.lower() not in (".png", ".jpg", ".jpeg", ".svg"):
         raise ValueError("name a PNG, JPEG or SVG file")
@@ -69,6 +78,7 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 TimeOfDay = Annotated[time, BeforeValidator(_parse_time)]
 Key = Annotated[str, AfterValidator(_key)]
 Phone = Annotated[str, AfterValidator(_phone)]
+Beginning = Annotated[str, AfterValidator(_beginning)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
 
@@ -234,7 +244,9 @@ class CallsOut(Section):
 
     `dial_as`: how the carrier wants numbers; `ring_seconds`: of a person's telephone;
     `operator_seconds`: of an operator's; `closing_tries`: how often a citizen is called to ask
-    whether it is solved, 0: never.
+    whether it is solved, 0: never. `never`: how numbers begin that are not dialled, whoever asks.
+    `secret_file`: of the exchange's account that may place calls, or ADUAN24_DIALLER_SECRET;
+    without either the program makes one.
     """
 
     dial_as: Literal["national", "plus"] = "national"
@@ -242,6 +254,8 @@ class CallsOut(Section):
     ring_seconds: int = Field(default=40, ge=10, le=120)
     operator_seconds: int = Field(default=25, ge=10, le=120)
     closing_tries: int = Field(default=0, ge=0, le=10)
+    never: tuple[Beginning, ...] = ("0809",)
+    secret_file: Path | None = None
 
 
 class TwilioCalls(Section):
@@ -277,6 +291,7 @@ class Line(Section):
     max_call_seconds: int = Field(default=600, ge=60, le=3600)
     max_calls: int = Field(default=60, ge=1, le=1000)
     max_calls_per_caller: int = Field(default=4, ge=1, le=1000)
+    max_calls_per_source: int | None = Field(default=None, ge=1, le=1000)
     numbers_reserved: int = Field(default=5000, ge=10, le=100_000)
     silent_calls: int = Field(default=3, ge=2, le=100)
     call_back_from: TimeOfDay = time(8, 0)

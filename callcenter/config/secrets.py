@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from callcenter.config.errors import ConfigError
 from callcenter.config.schema import Config, Section
+
+_DIALLER = "ADUAN24_DIALLER_SECRET"
+_HARD_TO_GUESS = re.compile(r"[!#-:<-\[\]-~]{16,128}")  # as the exchange's files take it
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Secrets:
     smtp_password: str | None
     trunk_secret: str | None
     operator_secrets: Mapping[str, str] = field(default_factory=dict)
+    dialler_secret: str | None = None
 
 
 def read_secrets(config: Config) -> Secrets:
@@ -47,10 +52,26 @@ def read_secrets(config: Config) -> Secrets:
         )
         for operator in config.line.operators
     }
+    dialler = _dialler_secret(config, mistakes)
     if mistakes:
         raise ConfigError(mistakes)
     known = {user: value for user, value in operators.items() if value}
-    return Secrets(token, password, secret, known)
+    return Secrets(token, password, secret, known, dialler)
+
+
+def _dialler_secret(config: Config, mistakes: list[str]) -> str | None:
+    """Of the account that may place calls; None: the program makes one."""
+    calls_out = config.line.calls_out
+    given = calls_out and (calls_out.secret_file or os.environ.get(_DIALLER))
+    if not calls_out or not given:
+        return None
+    value = _secret(_DIALLER, calls_out.secret_file, calls_out, mistakes)
+    if value is not None and not _HARD_TO_GUESS.fullmatch(value):
+        mistakes.append(
+            f"line.calls_out.secret_file or {_DIALLER}: must be 16 to 128 printable characters "
+            "without space, quote, ; and \\; write another one"
+        )
+    return value
 
 
 def _secret(

@@ -69,7 +69,9 @@ def _exchange(config: Config) -> Iterator[Finding]:
         return
     yield fine("SIP", f"{here}:{settings.sip_port} answers")
     yield _application(settings.agi_port)
-    yield _manager(settings)
+    yield _manager(settings, "manager", settings.ami_user, settings.ami_secret)
+    if settings.calls_out:
+        yield _manager(settings, "dialler", settings.dialler_user, settings.dialler_secret)
 
 
 def _settings(config: Config) -> AsteriskSettings:
@@ -91,10 +93,10 @@ def _application(port: int) -> Finding:
     return fine("application", f"listens on port {port}")
 
 
-def _manager(settings: AsteriskSettings) -> Finding:
+def _manager(settings: AsteriskSettings, name: str, user: str, secret: str) -> Finding:
     """Sign in to the manager interface as the line process does."""
     login = (
-        f"Action: Login\r\nUsername: {settings.ami_user}\r\nSecret: {settings.ami_secret}\r\n"
+        f"Action: Login\r\nUsername: {user}\r\nSecret: {secret}\r\n"
         "Events: off\r\n\r\nAction: Logoff\r\n\r\n"
     )
     try:
@@ -103,10 +105,10 @@ def _manager(settings: AsteriskSettings) -> Finding:
             link.sendall(login.encode())
             answer = b"".join(iter(lambda: link.recv(4096), b""))
     except OSError as error:
-        return failed("manager", f"port {settings.ami_port}: {error}", "aduan24 up")
+        return failed(name, f"port {settings.ami_port}: {error}", "aduan24 up")
     if b"Response: Success" not in answer:
-        return failed("manager", "refuses our sign-in", "stop `aduan24 up` and start it again")
-    return fine("manager", f"signed in on port {settings.ami_port}")
+        return failed(name, "refuses our sign-in", "stop `aduan24 up` and start it again")
+    return fine(name, f"signed in on port {settings.ami_port}")
 
 
 def _numbers(folder: Path) -> Finding:

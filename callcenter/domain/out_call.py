@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -57,9 +57,16 @@ def call_uid(node: str, at: datetime, out_call_id: int) -> str:
     return f"{node}-{int(at.timestamp())}.{_FIRST + out_call_id}"
 
 
-def may_be_dialled(telephone: str) -> bool:
-    """Whether this is an Indonesian number (E.164) of digits alone; no other is ever dialled."""
-    return _DIALLED.fullmatch(telephone) is not None
+def may_be_dialled(telephone: str, never: Iterable[str] = ()) -> bool:
+    """Whether this is an Indonesian number (E.164) of digits alone; no other is ever dialled.
+
+    None that begins like one of `never` is: as it is dialled in the country (0809, a premium
+    number), X for any digit.
+    """
+    if not _DIALLED.fullmatch(telephone):
+        return False
+    at_home = "0" + telephone[3:]
+    return not any(re.match(start.replace("X", "[0-9]"), at_home) for start in never)
 
 
 def outcome_of(purpose: Purpose, told: Mapping[str, str]) -> Outcome:

@@ -11,13 +11,14 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from callcenter.gateways.music import write_music
 from callcenter.gateways.parts import Parts
+from ivr.resting import RESTS_S
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "dialplans"
 
@@ -38,6 +39,7 @@ _WORD = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET = re.compile(r"[!#-:<-\[\]-~]{1,128}")  # printable, no quote, semicolon, backslash
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,253}[A-Za-z0-9])?")
 _NUMBER = re.compile(r"\+?[0-9]{2,15}")
+_BEGINNING = re.compile(r"0[1-9][0-9X]{0,11}")
 _URI = re.compile(r"sip:[A-Za-z0-9+._-]{1,64}@([A-Za-z0-9.-]{1,255})(?::([0-9]{1,5}))?")
 _USER = re.compile(r"[a-z][a-z0-9]{1,31}")
 _TAKEN_USERS = frozenset({"line", "trunk", "emergency", "global"})  # our own endpoints' names
@@ -87,12 +89,19 @@ class Tls:
 class CallsOut:
     """The line places calls through the trunk: `plus` dials +62812..., else 0812...
 
-    A person's telephone rings for `ring_seconds`, an operator's for `operator_seconds`.
+    A person's telephone rings for `ring_seconds`, an operator's for `operator_seconds`. What begins
+    like one of `never` (as it is dialled in the country, X for any digit) is refused.
     """
 
     plus: bool = False
     ring_seconds: int = 40
     operator_seconds: int = 25
+    never: tuple[str, ...] = ()
+
+    @property
+    def refused(self) -> list[str]:
+        """`never` as this trunk would dial it."""
+        return ["62" + start[1:] if self.plus else start for start in self.never]
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class AsteriskSettings:
     `state` holds etc, run, log, db of this exchange; `spool` and `numbers` are shared with
     the application; `prompts` holds the sound files, named without language and extension.
     `emergency` is a SIP URI, or a number that the trunk dials; empty: there is no such desk.
+    `max_calls_per_source` is what one address may have at once besides the trunk; 0: no limit.
     `public_address` is ours on the internet, where this machine has another one (NAT).
     `utc_offset` is where the programme's day begins, seconds east of UTC.
     """
@@ -129,6 +139,7 @@ class AsteriskSettings:
     rtp_last: int = 10999
     ami_port: int = 5038
     ami_user: str = "aduan24"
+    dialler_secret: str = field(default="", repr=False)
     agi_port: int = 4573
     consent_version: str = "1"
     max_calls: int = 60
@@ -136,6 +147,7 @@ class AsteriskSettings:
     silence_seconds: int = 5
     handover_seconds: int = 8
     max_calls_per_caller: int = 4
+    max_calls_per_source: int = 0
     talk_seconds: int = 3600
     utc_offset: int = 0
     trunk: Trunk | None = None
@@ -147,6 +159,34 @@ class AsteriskSettings:
     public_address: str = ""
     ring_seconds: int = 15
     wrap_up_seconds: int = 30
+
+    @property
+    def resting(self) -> Path:
+        """Who has just called and not spoken: `ivr.resting`."""
+        return self.state / "resting"
+
+    @property
+    def rests_seconds(self) -> int:
+        """For how long."""
+        return RESTS_S
+
+    @property
+    def many_calls(self) -> int:
+        """From so many calls on the crowd has its own places and no more."""
+        return max(1, self.max_calls // 2)
+
+    @property
+    def places_of_the_crowd(self) -> int:
+        """Calls at once of all who are hidden, have a call already, or have not spoken.
+
+        A quarter, but two where that leaves a place for somebody else.
+        """
+        return max(1, min(max(2, self.max_calls // 4), self.max_calls - 1))
+
+    @property
+    def places_of_the_refused(self) -> int:
+        """How many at once are told that the line is busy; the others hear the tone."""
+        return max(1, self.max_calls // 2)
 
     @property
     def srtp(self) -> str:
@@ -245,6 +285,7 @@ def _number_mistakes(settings: AsteriskSettings) -> Iterator[str]:
         "rtp_last": (1024, 65535),
         "max_calls": (1, 10000),
         "max_calls_per_caller": (1, 10000),
+        "max_calls_per_source": (0, 10000),
         "talk_seconds": (60, 14400),
         "record_seconds": (5, 3600),
         "silence_seconds": (1, 60),
@@ -273,6 +314,12 @@ def _word_mistakes(settings: AsteriskSettings) -> Iterator[str]:
             yield f"{name}: {getattr(settings, name)!r} must be {meaning}"
     if not _SECRET.fullmatch(settings.ami_secret):
         yield "ami_secret: must be 1 to 128 printable characters without space, quote, ; and \\"
+    if not settings.calls_out:
+        return
+    if not _SECRET.fullmatch(settings.dialler_secret):
+        yield "dialler_secret: must be 1 to 128 printable characters without space, quote, ; and \\"
+    if settings.dialler_secret == settings.ami_secret:
+        yield "dialler_secret: must not be ami_secret; give the account that dials one of its own"
 
 
 def _address_mistakes(settings: AsteriskSettings) -> Iterator[str]:
@@ -305,6 +352,9 @@ def _calls_out_mistakes(calls_out: CallsOut, trunk: Trunk | None) -> Iterator[st
         value = getattr(calls_out, name)
         if type(value) is not int or not 1 <= value <= 120:
             yield f"calls_out.{name}: {value!r} must be a whole number from 1 to 120"
+    for start in calls_out.never:
+        if not _BEGINNING.fullmatch(start):
+            yield f"calls_out.never: {start!r} must be digits that begin with 0, X for any digit"
 
 
 def _people_mistakes(settings: AsteriskSettings) -> Iterator[str]:
@@ -430,7 +480,8 @@ def _make_folders(settings: AsteriskSettings) -> None:
         "cache",
         "music",
     )
-    for folder in (settings.spool, settings.numbers, *(settings.state / name for name in names)):
+    folders = (settings.spool, settings.numbers, settings.resting)
+    for folder in (*folders, *(settings.state / name for name in names)):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

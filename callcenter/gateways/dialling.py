@@ -34,10 +34,17 @@ class Dialling(Pbx):
     """Tells the exchange to call somebody; it reconnects by itself, as every `Pbx`."""
 
     def __init__(
-        self, *, port: int, user: str, secret: str, plus: bool = False, ring_s: int = 40
+        self,
+        *,
+        port: int,
+        user: str,
+        secret: str,
+        plus: bool = False,
+        ring_s: int = 40,
+        never: tuple[str, ...] = (),
     ) -> None:
         super().__init__(port=port, user=user, secret=secret)
-        self._plus, self._ring_s = plus, ring_s
+        self._plus, self._ring_s, self._never = plus, ring_s, never
 
     def place(self, order: Order) -> None:
         """Give the order; returns when the exchange has taken it.
@@ -47,6 +54,8 @@ class Dialling(Pbx):
         `live_calls` for the id of the call. An id that lives is refused by the exchange, and one
         that has a sidecar by the dialplan.
         """
+        if not may_be_dialled(order.telephone, self._never):
+            raise ValueError("not a number that may be dialled")
         self._ask("Originate", **fields_of(order, plus=self._plus, ring_s=self._ring_s))
 
     def somebody_free(self) -> bool:

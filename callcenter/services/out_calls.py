@@ -64,6 +64,7 @@ def call_back_now(
     actor: str,
     now: datetime,
     forbidden: Night,
+    never: Sequence[str] = (),
 ) -> OutCall:
     """An operator wants to talk to this person now: a telephone of ours rings, then theirs.
 
@@ -77,7 +78,7 @@ def call_back_now(
     held = callbacks.take(session, call_back_id, by=actor, now=now)
     if held is None:
         raise Refused("state", "Permintaan ini sudah selesai, atau sedang ditelepon.")
-    if not may_be_dialled(held.caller):
+    if not may_be_dialled(held.caller, never):
         raise Refused("state", "Nomor ini tidak bisa ditelepon dari sini.")
     thing = f"call_back:{call_back_id}"
     audit.record(session, actor=actor, action="call_back_dialled", thing=thing, now=now)
@@ -96,12 +97,14 @@ def somebody_due(session: Session, now: datetime, forbidden: Night, node: str) -
     return callbacks.next_due(session, now, forbidden) is not None
 
 
-def call_back_next(session: Session, *, now: datetime, forbidden: Night) -> OutCall | None:
+def call_back_next(
+    session: Session, *, now: datetime, forbidden: Night, never: Sequence[str] = ()
+) -> OutCall | None:
     """The next person who is due; for the clock, while an operator is free."""
     held = callbacks.claim(session, now, by="line", forbidden=forbidden)
     if held is None:
         return None
-    if not may_be_dialled(held.caller):  # from abroad: an operator may call by hand
+    if not may_be_dialled(held.caller, never):  # from abroad: an operator may call by hand
         callbacks.settle(session, held, call_back.Outcome.GAVE_UP, now=now, forbidden=forbidden)
         return None
     return _back(session, held, "", now)
@@ -134,12 +137,13 @@ def planned(session: Session, now: datetime) -> bool:
 
 
 def next_to_place(
-    session: Session, now: datetime, *, node: str, most: int, forbidden: Night
+    session: Session, now: datetime, *, node: str, most: int, ground: Ground
 ) -> Placing | None:
     """Take a planned call that is due and write down that it is placed now; commit, then order.
 
     None while `most` are under way on the exchange `node`. Of two who take at once one gets it. No
-    citizen is called in the forbidden hours.
+    citizen is called in the forbidden hours. What must never be dialled has failed, whoever
+    planned it and when.
     """
     under_way = select(func.count()).select_from(OutCall).where(_under_way(node))
     if session.scalar(under_way) >= most:  # type: ignore[operator]
@@ -149,7 +153,7 @@ def next_to_place(
         .where(
             OutCall.state == State.PLANNED,
             OutCall.not_before <= now,
-            OutCall.purpose == Purpose.OFFICER if forbidden.covers(now) else true(),
+            OutCall.purpose == Purpose.OFFICER if ground.forbidden.covers(now) else true(),
         )
         .order_by(OutCall.not_before, OutCall.id)
         .limit(1)
@@ -159,7 +163,10 @@ def next_to_place(
     if _needless(session, found):
         found.state, found.outcome, found.ended_at = State.ENDED, Outcome.NEEDLESS, now
         session.flush()
-        return next_to_place(session, now, node=node, most=most, forbidden=forbidden)
+        return next_to_place(session, now, node=node, most=most, ground=ground)
+    if not may_be_dialled(found.telephone, ground.never):
+        _finish(session, found, Outcome.FAILED, now=now, ground=ground)
+        return next_to_place(session, now, node=node, most=most, ground=ground)
     taken = session.execute(
         update(OutCall)
         .where(OutCall.id == found.id, OutCall.state == State.PLANNED)

@@ -20,12 +20,14 @@ from callcenter.store.outgoing_models import OutCall
 @dataclass(frozen=True, slots=True)
 class Ground:
     """`forbidden`: the hours in which no citizen is called; `recordings`: the folder; `tries`: how
-    often a citizen is asked by telephone whether it is solved."""
+    often a citizen is asked by telephone whether it is solved; `never`: how numbers begin that are
+    not dialled."""
 
     forbidden: Night
     rules: Rules
     recordings: Path
     tries: int = 0
+    never: tuple[str, ...] = ()
 
 
 def plan(

@@ -1,7 +1,8 @@
 """Silent calls and pranks: measured, listed, flagged by two people; nothing is ever deleted.
 
 A telephone that was silent again and again gets a shorter welcome until it speaks, or until the
-day is over. A flag changes nothing for the caller: it tells operators what others have found.
+day is over. A flag tells operators what others have found. Neither shuts anybody out: while many
+call at once, these telephones share the few places of the crowd.
 """
 
 from __future__ import annotations
@@ -117,6 +118,14 @@ class LimitedFile:
     def _keyed(self, telephone: str) -> str:
         key = self.secret.encode()
         return hmac.digest(key, _PURPOSE + telephone.encode(), "sha256").hex()[:32]
+
+
+def held_back(session: Session, now: datetime, most: int = MOST) -> frozenset[str]:
+    """Every telephone (E.164) that has few places while many call at `now`: flagged by two
+    people, or silent again and again."""
+    standing = CallerFlag.confirmed_at.is_not(None), CallerFlag.lifted_at.is_(None)
+    flagged = session.scalars(select(CallerFlag.caller).where(*standing))
+    return frozenset(flagged) | frozenset(limited_callers(session, now, most))
 
 
 # ---------------------------------------------------------------- the flag

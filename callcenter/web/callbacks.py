@@ -86,6 +86,7 @@ def call(call_back_id: int) -> Response | tuple[str, int]:
                 actor=own,
                 now=now(),
                 forbidden=config.no_call_backs,
+                never=config.line.calls_out.never,
             )
     except NotFound:
         abort(404)

@@ -52,6 +52,7 @@ TONES = {f"digit_{digit}": 400 + 100 * digit for digit in range(10)} | {
     "failed": 2900,
     "no_room": 3100,
     "pin_intro": 3300,
+    "busy": 3500,
 }
 TONE_SECONDS = 0.1
 GAP_SECONDS = 0.05
@@ -207,6 +208,7 @@ def start(folder: Path, **overrides: Any) -> RunningAsterisk:
         "numbers": folder / "numbers",
         "prompts": folder / "prompts",
         "ami_secret": "test-secret",
+        "dialler_secret": "dialler-secret",
         "sip_port": free_port(socket.SOCK_DGRAM),
         "ami_port": free_port(),
         "agi_port": free_port(),

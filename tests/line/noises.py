@@ -22,7 +22,7 @@ RATE = 8000
 USUAL_S = 0.4
 _REST = 320  # the end of a file that fills no frame is not sent
 SECONDS = {"beep": 0.25, "pause": 0.05, "welcome_consent": 2.0}
-FALLBACK = ("fallback_intro", "failed")
+FALLBACK = ("fallback_intro", "failed", "no_room", "busy")
 ALWAYS = (
     "beep",
     "pause",

@@ -334,7 +334,7 @@ def _spoken(now: datetime) -> Call:
 
 def exchange(pbx: RunningAsterisk, kind: type[Dialling] = Dialling) -> Dialling:
     settings = pbx.settings
-    return kind(port=settings.ami_port, user=settings.dialler_user, secret=settings.ami_secret)
+    return kind(port=settings.ami_port, user=settings.dialler_user, secret=settings.dialler_secret)
 
 
 def _killed(ways: Ways, pbx: RunningAsterisk) -> None:

@@ -32,15 +32,20 @@ class Exchange:
         """Every number that ever reached the carrier."""
         return [talk.caller for talk in list(self.people._talks.values())]
 
-    def says(self, user: str, action: str) -> str:
-        """What the manager answers to this account after a good login."""
+    def says(self, user: str, action: str, secret: str = "") -> str:
+        """What the manager answers to this account after a good login; with another's secret,
+        to the login as well."""
         settings = self.pbx.settings
         with socket.create_connection(("127.0.0.1", settings.ami_port), timeout=20) as wire:
-            login = f"Action: Login\r\nUsername: {user}\r\nSecret: {settings.ami_secret}\r\n\r\n"
+            own = {
+                settings.ami_user: settings.ami_secret,
+                settings.dialler_user: settings.dialler_secret,
+            }[user]
+            login = f"Action: Login\r\nUsername: {user}\r\nSecret: {secret or own}\r\n\r\n"
             wire.sendall(f"{login}{action}\r\n\r\nAction: Logoff\r\n\r\n".encode())
             answer = b"".join(iter(lambda: wire.recv(4096), b"")).decode()
-        assert "Authentication accepted" in answer
-        return answer.split("Authentication accepted", 1)[1]
+        assert secret or "Authentication accepted" in answer
+        return answer.split("Authentication accepted", 1)[-1]
 
     def dialler(self, action: str) -> str:
         return self.says(self.pbx.settings.dialler_user, action)
@@ -55,7 +60,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         pbx = start(
             folder,
             trunk=Trunk("127.0.0.1", "03665501000", "carrier-secret", people.port),
-            calls_out=CallsOut(ring_seconds=4, operator_seconds=4),
+            calls_out=CallsOut(ring_seconds=4, operator_seconds=4, never=("0809", "08X77")),
             operators=(Operator("op1", "a-secret-of-op1"),),
         )
         stack.callback(pbx.stop)
@@ -86,6 +91,9 @@ def test_the_dialler_dials_an_indonesian_number(exchange: Exchange) -> None:
         "08120000010912345",
         "081200000109${ENV(HOME)}",
         "081200000109&PJSIP/op1",
+        "08091234567",  # a premium number
+        "0809123",
+        "0857712345678",  # X is any digit
         "number",
         "s",
     ],
@@ -119,7 +127,8 @@ def test_no_command_of_the_machine_can_be_originated(
 
 
 @pytest.mark.parametrize(
-    ("serial", "to"), list(enumerate(("0014155550100", "112", "s", "", "number", "${ENV(HOME)}")))
+    ("serial", "to"),
+    list(enumerate(("0014155550100", "112", "s", "", "number", "${ENV(HOME)}", "08091234567"))),
 )
 def test_after_the_operator_no_other_number_is_dialled(
     exchange: Exchange, serial: int, to: str
@@ -155,6 +164,15 @@ def test_a_variable_of_an_order_writes_no_file(exchange: Exchange, tmp_path: Pat
 def test_placing_calls_is_all_that_the_dialler_may_do(exchange: Exchange, action: str) -> None:
     answer = exchange.dialler(action)
     assert "Permission denied" in answer or "Invalid/unknown command" in answer
+
+
+def test_the_secret_of_who_asks_about_calls_places_none(exchange: Exchange) -> None:
+    settings, before = exchange.pbx.settings, exchange.dialled()
+    action = order("Local/081200000109@aduan-dial/n", *OUT)
+    assert "Authentication failed" in exchange.says(
+        settings.dialler_user, action, settings.ami_secret
+    )
+    assert exchange.dialled() == before
 
 
 def test_who_asks_about_calls_may_place_none(exchange: Exchange) -> None:

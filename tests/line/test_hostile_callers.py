@@ -55,7 +55,7 @@ def pbx_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAsteri
     folder = tmp_path_factory.mktemp("pbx")
     reserve(folder / "numbers", *(make_number(serial) for serial in range(100)))
     make_noises(folder / "prompts", "id", keys_of(build_menu(LIMITS)))
-    running = start(folder, prompts=folder / "prompts" / "id", max_calls_per_caller=100)
+    running = start(folder, prompts=folder / "prompts" / "id", max_calls=200)
     yield running
     running.stop()
 

@@ -56,7 +56,7 @@ def people(town: Town) -> list[str | None]:
 def place(town: Town, at: datetime) -> str | None:
     """Place the next call; its id on the exchange."""
     with town.store.write() as db:
-        placing = out_calls.next_to_place(db, at, node="pbx1", most=9, forbidden=HOURS)
+        placing = out_calls.next_to_place(db, at, node="pbx1", most=9, ground=ground(town))
         if placing is not None:
             out_calls.taken(db, placing)
     return placing.call_uid if placing else None

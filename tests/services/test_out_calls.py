@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,15 @@ from sqlalchemy.orm import Session
 
 from callcenter.config import load
 from callcenter.domain import call_back
-from callcenter.domain.out_call import Outcome, Purpose, State, call_uid, outcome_of
-from callcenter.gateways.dialling import Order, digits_of, fields_of
+from callcenter.domain.out_call import (
+    Outcome,
+    Purpose,
+    State,
+    call_uid,
+    may_be_dialled,
+    outcome_of,
+)
+from callcenter.gateways.dialling import Dialling, Order, digits_of, fields_of
 from callcenter.gateways.pbx import CALL_ID
 from callcenter.services import callbacks, out_calls
 from callcenter.services.callbacks import Claim
@@ -34,6 +42,7 @@ from tests.services.test_callbacks import FARMER, HOURS, MAYOR, asks, entry, loc
 OPERATOR, DIAL = ("operator", "ANSWER"), ("dial", "ANSWER")
 CONSENT = ("consent", "abc")
 SECOND = timedelta(seconds=1)
+NEVER = ("0809",)
 
 
 @cache
@@ -55,7 +64,7 @@ def clicked(store: Store, at: datetime = T0 + MINUTE, forbidden: object = HOURS)
 
 def next_one(store: Store, at: datetime = T0 + MINUTE, most: int = 4) -> Placing | None:
     with store.write() as db:
-        return out_calls.next_to_place(db, at, node="pbx1", most=most, forbidden=HOURS)
+        return out_calls.next_to_place(db, at, node="pbx1", most=most, ground=ground())
 
 
 def doubts(store: Store, at: datetime, *known: str) -> list[Placing | None]:
@@ -126,6 +135,58 @@ def test_nothing_but_an_indonesian_number_is_ever_dialled(telephone: str) -> Non
 def test_a_number_is_dialled_as_the_carrier_wants_it() -> None:
     assert digits_of(MAYOR, plus=False) == "081234567801"
     assert digits_of(MAYOR, plus=True) == "6281234567801"
+
+
+@pytest.mark.parametrize(
+    ("telephone", "may"),
+    [
+        ("+628091234567", False),
+        ("+628091234", False),  # the shortest of all
+        ("+62808999999999", True),
+        ("+62810000000", True),
+        ("+62280912345", True),  # 0809 in the middle
+        ("+6285512345678", False),  # 0855 by 085X
+        ("+6286412345678", True),
+    ],
+)
+def test_what_begins_as_the_configuration_says_is_not_dialled(telephone: str, may: bool) -> None:
+    assert may_be_dialled(telephone, ("0809", "085X")) is may
+    assert may_be_dialled(telephone)
+
+
+def test_a_premium_number_is_not_called_back(store: Store) -> None:
+    premium = "+628091234567"
+    asks(store, premium)
+    with pytest.raises(Refused, match="tidak bisa"), store.write() as db:
+        out_calls.call_back_now(
+            *(db, entry(store).id),
+            operator="",
+            actor="operator",
+            now=T0 + MINUTE,
+            forbidden=HOURS,
+            never=NEVER,
+        )
+    with store.write() as db:
+        at = T0 + MINUTE
+        assert out_calls.call_back_next(db, now=at, forbidden=HOURS, never=NEVER) is None
+    assert entry(store).attempts[0].outcome is call_back.Outcome.GAVE_UP
+
+
+def test_what_was_planned_before_it_was_forbidden_is_not_placed(store: Store) -> None:
+    asks(store, "+628091234567")
+    clicked(store)
+    strict = replace(ground(), never=NEVER)
+    with store.write() as db:
+        assert out_calls.next_to_place(db, T0 + MINUTE, node="pbx1", most=9, ground=strict) is None
+    assert out(store).outcome is Outcome.FAILED
+    assert entry(store).attempts[0].outcome is call_back.Outcome.FAILED
+
+
+def test_the_gateway_itself_dials_no_such_number() -> None:
+    dialling = Dialling(port=1, user="u", secret="s", never=NEVER)
+    order = Order(call_uid("pbx1", T0, 7), Purpose.OFFICER, "+628091234567")
+    with pytest.raises(ValueError, match="may be dialled"):
+        dialling.place(order)
 
 
 @pytest.mark.parametrize("operator", ["OP1", "op1@elsewhere", "op1/n", "a", "op1,2", "op1\n"])
@@ -315,7 +376,7 @@ def test_the_calls_of_another_exchange_stand_in_nobodys_way(store: Store) -> Non
     for node, free in (("pbx1", False), ("pbx2", True)):
         with store.write() as db:
             placing = out_calls.next_to_place(
-                db, T0 + 2 * MINUTE, node=node, most=1, forbidden=HOURS
+                db, T0 + 2 * MINUTE, node=node, most=1, ground=ground()
             )
             assert (placing is not None) is free
 

@@ -227,6 +227,26 @@ def test_a_prank_takes_two_people(store: Store) -> None:
         assert groups[0].flag is not None
 
 
+def test_pranksters_and_the_silent_have_few_places_while_many_call(store: Store) -> None:
+    def held_back() -> frozenset[str]:
+        with store.read() as db:
+            return silence.held_back(db, T0)
+
+    silent(store, HOUR, caller=OTHER)
+    wanted = call_id(store, OTHER)
+    with store.write() as db:
+        silence.propose_prank(db, wanted, actor="operator", now=T0)
+    assert not held_back()  # one person's word is none
+    with store.write() as db:
+        silence.confirm_prank(db, wanted, actor="operator2", now=T0)
+    assert held_back() == {OTHER}
+    silent(store, 3 * HOUR, 2 * HOUR, HOUR)
+    assert held_back() == {GHOST, OTHER}
+    with store.write() as db:
+        silence.lift_prank(db, wanted, actor="operator", now=T0)
+    assert held_back() == {GHOST}
+
+
 def test_a_flag_is_lifted_and_may_be_set_again_and_every_step_is_written_down(store: Store) -> None:
     silent(store, HOUR)
     wanted = call_id(store)

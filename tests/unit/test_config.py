@@ -121,6 +121,12 @@ MISTAKES: list[tuple[str, Edit, str, str]] = [
         "line.tls.certificate: ",
         "that belong together",
     ),
+    (
+        "a beginning of no number",
+        put("line.calls_out", {"never": ["+62809"]}),
+        "line.calls_out.never.0: ",
+        "for example 0809",
+    ),
     ("no Indonesian", put("programme.languages", ["en"]), "programme.languages: ", "hold id"),
     ("twice", put("programme.languages", ["id", "id"]), "programme.languages: ", "unique"),
     ("stop above low", put("storage.stop_below_mb", 3000), "storage.low_below_mb: ", "raise"),
@@ -379,6 +385,32 @@ def test_an_operators_secret_comes_from_a_file_or_the_environment(
     monkeypatch.setenv("ADUAN24_OPERATOR_OP2_SECRET", "a secret of op2")
     secrets = read_secrets(config).operator_secrets
     assert secrets == {"op1": "a secret of op1", "op2": "a secret of op2"}
+
+
+def calling_out(folder: Path, **more: object) -> Config:
+    def edit(raw: dict[str, Any]) -> None:
+        raw["line"]["trunk"] = {"host": "sip.example.org", "user": "03665501000"}
+        raw["line"]["calls_out"] = more
+
+    return load(written(folder, edit))
+
+
+def test_the_diallers_secret_is_its_own_and_hard_to_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADUAN24_TRUNK_SECRET", "the carrier's")
+    assert read_secrets(calling_out(tmp_path)).dialler_secret is None  # made by the program
+    config = calling_out(tmp_path, secret_file="dialler.secret")
+    with pytest.raises(ConfigError, match=r"dialler\.secret: the secret cannot be read"):
+        read_secrets(config)
+    for wrong in ("", "fifteen-letters", "sixteen letters!!", "a-secret;of-sixteen"):
+        (tmp_path / "dialler.secret").write_text(wrong)
+        with pytest.raises(ConfigError, match=r"line\.calls_out\.secret_file .*16 to 128"):
+            read_secrets(config)
+    (tmp_path / "dialler.secret").write_text("sixteen-letters!\n")
+    assert read_secrets(config).dialler_secret == "sixteen-letters!"
+    monkeypatch.setenv("ADUAN24_DIALLER_SECRET", "from-the-environment")
+    assert read_secrets(config).dialler_secret == "from-the-environment"
 
 
 def test_what_is_not_configured_needs_no_secret(tmp_path: Path) -> None:

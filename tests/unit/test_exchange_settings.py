@@ -32,6 +32,7 @@ def bare(tmp_path: Path) -> AsteriskSettings:
     return AsteriskSettings(
         *("pbx1", tmp_path / "state", tmp_path / "spool", tmp_path / "prompts"),
         *(tmp_path / "numbers", "ami-secret"),
+        dialler_secret="dialler-secret",
     )
 
 
@@ -166,11 +167,15 @@ def test_no_call_that_comes_in_reaches_what_dials_a_number(bare: AsteriskSetting
 def test_what_dials_takes_the_digits_of_indonesian_numbers_alone(
     bare: AsteriskSettings, plus: bool, digits: str
 ) -> None:
-    settings = replace(bare, operators=OPERATORS, trunk=TRUNK, calls_out=CallsOut(plus=plus))
+    out = CallsOut(plus=plus, never=("0809", "08X9"))
+    settings = replace(bare, operators=OPERATORS, trunk=TRUNK, calls_out=out)
     found = contexts(rendered(settings)["extensions.conf"])
     for name in ("aduan-dial", "aduan-call-back"):
         patterns = set(re.findall(r"^exten => _(\S+?),", found[name], re.MULTILINE))
-        assert patterns == {digits + "X" * tail for tail in range(6, 13)}
+        refused = {"62809!", "628X9!"} if plus else {"0809!", "08X9!"}
+        assert patterns == {digits + "X" * tail for tail in range(6, 13)} | refused
+        for start in refused:
+            assert f"exten => _{start},1,Hangup(21)\n" in found[name]
         dialled = set(re.findall(r"Dial\((.*?),", found[name]))
         assert dialled == {f"PJSIP/{'+' if plus else ''}${{EXTEN}}@trunk"}
         others = set(re.findall(r"^exten => ([^_,]+),", found[name], re.MULTILINE))
@@ -183,6 +188,8 @@ def test_the_right_to_place_calls_is_an_account_of_its_own(bare: AsteriskSetting
     more = rendered(replace(bare, trunk=TRUNK, calls_out=CallsOut()))["manager.conf"]
     users = dict(re.findall(r"^\[(\S+)\]\n.*?^write = (\S+)$", more, re.MULTILINE | re.DOTALL))
     assert users == {"general": "reporting"} | {"aduan24-dialler": "originate,reporting"}
+    secrets = dict(re.findall(r"^\[(\S+)\]\nsecret = (\S+)$", more, re.MULTILINE))
+    assert secrets == {"aduan24": "ami-secret", "aduan24-dialler": "dialler-secret"}
     loaded = _loaded(replace(bare, trunk=TRUNK, calls_out=CallsOut()))
     assert not loaded & {
         "app_system",
