@@ -242,11 +242,11 @@ async def conduct(
     call: Generator[Doing, Event | None, Finish],
     line: AsteriskLine,
     inquire: Inquirer,
-    note: Callable[[Event | None], None] = lambda _: None,
+    note: Callable[[Doing | Event | None], None] = lambda _: None,
 ) -> Finish:
     """Walk a call to its end on a line that is awaited; whatever that raises passes through.
 
-    `note` is told each event.
+    `note` is told what is done, and what came of it.
     """
     event: Event | None = None
     while True:
@@ -255,6 +255,7 @@ async def conduct(
         except StopIteration as end:
             finish: Finish = end.value
             return finish
+        note(doing)
         event = await _done(doing, line, inquire)
         note(event)
 
@@ -274,16 +275,17 @@ async def _done(doing: Doing, line: AsteriskLine, inquire: Inquirer) -> Event | 
 
 @dataclass
 class _Heard:
-    """Whether somebody is there: has said something, was connected, or named their complaint."""
+    """Whether somebody is there: has said something, was connected, named their complaint, or
+    pressed the emergency key, whatever came of it."""
 
     speech_s: float
     somebody: bool = False
 
-    def note(self, event: Event | None) -> None:
-        match event:
+    def note(self, what: Doing | Event | None) -> None:
+        match what:
             case Recorded(speech_seconds=speech):
                 self.somebody |= speech >= self.speech_s
-            case Connected(talked=True) | Found():
+            case Connected(talked=True) | Found() | Note(key="urgent"):
                 self.somebody = True
 
 

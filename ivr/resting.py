@@ -31,8 +31,12 @@ class Resting:
     def spoke(self, caller: str) -> None:
         """This telephone (as the exchange shows it) has said something, or was served."""
         digits = _digits(caller)
-        if self.folder is not None and digits:
+        if self.folder is None or not digits:
+            return
+        try:
             self._path(self.folder, digits).unlink(missing_ok=True)
+        except OSError as error:
+            log.debug("a telephone is not forgotten: %s", error.strerror)
 
     def hold(self, telephones: Iterable[str]) -> None:
         """These (E.164) have no claim to more, whatever they say; to be told again and again.

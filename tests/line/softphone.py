@@ -222,8 +222,10 @@ class Call:
         return sent
 
     def _speaking(self) -> None:
-        if not self.answered.wait(10) or self._media is None:
-            return
+        while not self.answered.wait(0.05):
+            if self.ended.is_set():
+                return
+        assert self._media
         begun, sent = time.monotonic(), 0
         while not self.ended.is_set():
             if self._keys:

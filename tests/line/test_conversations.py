@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -35,6 +36,12 @@ def line(tmp_path_factory: pytest.TempPathFactory, desk: Desk) -> Iterator[Runni
     running = start(folder, emergency=desk.uri, operators=(ACCOUNT,), max_calls_per_caller=2)
     yield running
     running.stop()
+
+
+def rests(line: RunningAsterisk, caller: str) -> bool:
+    """Whether this telephone is marked as one that called and did not speak."""
+    name = hashlib.md5(caller.encode(), usedforsecurity=False).hexdigest()
+    return (line.settings.resting / name).read_text().startswith("1")
 
 
 def talk_seconds(line: RunningAsterisk, call_id: str) -> float:
@@ -93,6 +100,7 @@ def test_a_hang_up_in_the_conversation_ends_it_on_disk_first(
     assert talk_seconds(line, sidecar.call_id) == pytest.approx(1.5, abs=0.4)
     assert sidecar.keys[-2:] == ["clip", "ended"]
     assert desk.talk("0843").over.wait(5)
+    assert not rests(line, "0843")  # whoever talked and calls again is not of a crowd
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from ivr.flow import Found, Lookup, NotFound
 from ivr.menu import Limits
 from ivr.numbers import make_number
 from ivr.prompts import PromptBook
+from ivr.resting import Resting
 from ivr.spool import Spool
 from ivr.waiting import Staff
 from tests.line.asterisk import until
@@ -383,6 +384,17 @@ def test_a_hang_up_in_a_conversation_is_a_hang_up(settings: LineSettings, spool:
     asterisk = called(talking(settings), answers)
     assert values(spool, "step")[-1] == "hung_up"
     assert "ADUAN_DONE" not in asterisk.variables
+
+
+def test_whoever_pressed_the_emergency_key_is_not_of_the_crowd_at_the_next_call(
+    settings: LineSettings, tmp_path: Path
+) -> None:
+    resting, shown = Resting(tmp_path), "081234567890"
+    settings = replace(talking(settings), resting=resting)
+    for keys, left in (("9", 2), ("*", 1)):
+        resting.hold([f"+62{shown[1:]}"])
+        called(settings, {"WAIT FOR DIGIT": pressed(keys), "GOSUB": [HANGUP]}, takes=[])
+        assert len([path for path in tmp_path.iterdir() if path.is_file()]) == left
 
 
 def test_a_subroutine_that_is_not_there_is_no_way(settings: LineSettings, spool: Spool) -> None:

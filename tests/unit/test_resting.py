@@ -58,3 +58,4 @@ def test_a_line_without_the_folder_lets_nobody_rest(tmp_path: Path) -> None:
 def test_a_mark_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     Resting(tmp_path / "file").hold(["+6281234567801"])
+    Resting(tmp_path / "file").spoke("081234567801")
