@@ -5,7 +5,7 @@
     flood.answered, flood.refused       # how often
 
 One thread for all of them; each has a socket of its own, holds a call until the line ends it,
-and begins the next one a moment after it was refused.
+and begins the next one a moment after it was refused. At the end nobody is left in a call.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Attacker:
     to: str = ""
     calls_at: float = 0.0
     answered: bool = False
+    waits: bool = False  # for what the line says
 
     def __post_init__(self) -> None:
         self.sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -63,14 +64,17 @@ class Flood:
         self._over.set()
         self._thread.join(5)
         for attacker in self._attackers:
+            attacker.waits = False  # whatever the line has left unsaid
+        self._thread.join(1)
+        for attacker in self._attackers:
             if attacker.answered:
                 self._send(attacker, "BYE", 2)
             attacker.sip.close()
 
     def _run(self) -> None:
-        while not self._over.is_set():
+        while not self._over.is_set() or any(one.waits for one in self._attackers):
             now = time.monotonic()
-            for attacker in self._attackers:
+            for attacker in self._attackers if not self._over.is_set() else ():
                 if not attacker.answered and now >= attacker.calls_at:
                     self._call(attacker, now)
             for key, _ in self._selector.select(0.05):
@@ -83,6 +87,7 @@ class Flood:
         attacker.call, attacker.calls_at = secrets.token_hex(8), now + _RESEND_S * 4
         number = f"08{secrets.randbelow(10**10):010d}"
         attacker.shown = number if attacker.caller == "*" else attacker.caller
+        attacker.waits = True
         self._send(attacker, "INVITE", 1)
 
     def _hear(self, attacker: Attacker, text: str) -> None:
@@ -95,6 +100,7 @@ class Flood:
         status = int(text.split()[1]) if text.startswith("SIP/2.0") else 0
         if status < 200 or attacker.call not in text or "INVITE" not in text:
             return
+        attacker.waits = False
         to = re.search(r"^To: (.*)$", text, re.MULTILINE)
         self._send(attacker, "ACK", 1, to[1].strip() if to else "")
         if status == 200:

@@ -87,10 +87,12 @@ def test_who_was_silent_rests_and_who_spoke_does_not(
     door: RunningAsterisk, calls: ExitStack
 ) -> None:
     silent, spoke = numbers(400, 2)
-    with Call(door.sip_port, caller=silent) as quiet:
-        assert quiet.ended.wait(20)
-    with Call(door.sip_port, caller=spoke, say=speech(60)):
+    with (
+        Call(door.sip_port, caller=silent) as quiet,
+        Call(door.sip_port, caller=spoke, say=speech(60)),
+    ):
         until(lambda: recorded(door, spoke) > LONGER_THAN_SILENCE)
+        assert quiet.ended.wait(20)
     until(lambda: "0 active calls" in door.order("core show calls"))
     assert ring(door, calls, *[HIDDEN] * 4) == [200] * 4
     assert ring(door, calls, silent, spoke) == [BUSY, 200]
