@@ -34,6 +34,8 @@ def examine(config: Config) -> Iterator[Finding]:
     yield _disk(storage)
     yield _zones(config)
     yield _speech()
+    if config.speech:
+        yield fine("speech to text", f"{config.speech.model} ({config.speech.language})")
 
 
 def _writable(name: str, folder: Path) -> Finding:

@@ -16,6 +16,7 @@ from callcenter.services.desk import DeskForm
 from callcenter.store import desk_queries
 from callcenter.store.desk_models import DeskClaim, DeskDraft
 from callcenter.store.models import Complaint
+from callcenter.web import speech
 from callcenter.web.context import now, reading, wiring
 from callcenter.web.recordings import reasons_of
 from callcenter.web.screen import villages_by_district
@@ -63,6 +64,8 @@ def page(
         can_reject=found.state in MOVES["reject"] and not found.reject_proposed_by,
         when=request.form.get("when", "now"),
         reasons=reasons_of(found.id),
+        speech=speech.drafts_of(found),
+        unsure=speech.UNSURE,
         reason_url=lambda r: url_for("recordings.play", recording_id=r.id),
         **side(found),
     )
