@@ -90,7 +90,8 @@ class Postman:
             queues = [
                 Queue(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES
             ]
-            workers = Worker.all(connection=self._redis, serializer=JSONSerializer)
+            everybody = Worker.all(connection=self._redis, serializer=JSONSerializer)
+            workers = [worker for worker in everybody if SPEECH not in worker.queue_names()]
             return Counted(
                 waiting={queue.name: queue.count for queue in queues},
                 workers=len(workers),
