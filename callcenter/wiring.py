@@ -489,6 +489,7 @@ def rules_of(config: Config) -> Rules:
         phone=config.programme.phone,
         tells_citizens=config.notices.receipts,
         claim_lasts=config.desk.claim_lasts,
+        bounds=config.desk.map.edges,
     )
 
 

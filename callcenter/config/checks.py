@@ -37,6 +37,12 @@ def cross_checks(config: Config) -> Iterator[str]:
     if config.storage.low_below_mb < config.storage.stop_below_mb:
         yield "storage.low_below_mb: must not be less than storage.stop_below_mb; raise it"
     yield from _calls_out_mistakes(config)
+    edges = config.desk.map.edges
+    if not (-90 <= edges.south < edges.north <= 90 and -180 <= edges.west < edges.east <= 180):
+        yield "desk.map.bounds: write south, west, north, east in degrees"
+    tiles = config.desk.map.tiles
+    if tiles and not all(part in tiles for part in ("{z}", "{x}", "{y}")):
+        yield "desk.map.tiles: the address needs {z}, {x} and {y}"
     if config.line.call_back_from >= config.line.call_back_to:
         yield "line.call_back_to: must be later in the day than line.call_back_from"
     try:

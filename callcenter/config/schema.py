@@ -17,6 +17,7 @@ from callcenter.domain.correspondence import HOLES, holes_of
 from callcenter.domain.limits import Limits
 from callcenter.domain.limits import Window as GuessWindow
 from callcenter.domain.people import Post
+from callcenter.domain.position import Bounds
 from callcenter.domain.room import RoomLimits
 from callcenter.domain.roster import Plan, Shift
 from callcenter.domain.routing import Category
@@ -365,6 +366,25 @@ class ReadyAnswer(Section):
         return own or self.text
 
 
+class DeskMap(Section):
+    """The map of the desk. `bounds`: south, west, north, east of the regency, with some room.
+
+    `tiles`: the address of a tile server with {z}, {x} and {y}; without one the map is a grid.
+    `credit`: whom the tiles' licence wants named.
+    """
+
+    bounds: tuple[float, float, float, float] = (-8.60, 115.15, -8.05, 115.55)
+    tiles: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.-]+(:\d+)?/[^\s;,\"']*$")] | None = (
+        None
+    )
+    credit: Annotated[str, Field(max_length=200)] = ""
+
+    @property
+    def edges(self) -> Bounds:
+        """The bounds as the rules take them."""
+        return Bounds(*self.bounds)
+
+
 class Desk(Section):
     """The operators' desk.
 
@@ -374,6 +394,7 @@ class Desk(Section):
     """
 
     claim_lasts: Duration = timedelta(minutes=10)
+    map: DeskMap = DeskMap()
     emergency_words: tuple[Annotated[str, Field(min_length=3, max_length=40)], ...] = (
         *("kebakaran", "terbakar", "api", "asap", "meledak", "ledakan", "banjir", "longsor"),
         *("gempa", "hanyut", "tenggelam", "kecelakaan", "tabrakan", "tertimpa", "tumbang"),

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState
+from callcenter.domain.position import at
 from callcenter.services import audit, history, media, numbers, phones
 from callcenter.services.desk import clean
 from callcenter.services.errors import Conflict, NotFound, Refused
@@ -141,11 +142,19 @@ def _settle(
 ) -> None:
     message.complaint_id = complaint.id if complaint else None
     if complaint is not None:
+        _pin(message, complaint)
         media.give_to(session, message, complaint, now)
     message.settled_at, message.settled_by, message.settled_why = now, actor, why
     thing = f"message:{message.id}"
     audit.record(session, actor=actor, action="message_settled", thing=thing, now=now)
     session.flush()
+
+
+def _pin(message: InboundMessage, complaint: Complaint) -> None:
+    """A location that was sent is the complaint's, unless an operator has set one."""
+    pin = at(message.latitude, message.longitude)
+    if pin is not None and complaint.position is None:
+        complaint.latitude, complaint.longitude = pin.latitude, pin.longitude
 
 
 def _file(

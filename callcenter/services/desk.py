@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Urgency
+from callcenter.domain.position import read
 from callcenter.services import audit, claims, drafts, followers, history, phones
 from callcenter.services.errors import Conflict, Refused
 from callcenter.services.holding import find, hold
@@ -33,6 +34,7 @@ class DeskForm:
     urgency: str = Urgency.REPORT.value
     reporter_name: str = ""
     reporter_phone: str = ""
+    position: str = ""
 
 
 def save(
@@ -95,11 +97,18 @@ def _apply(complaint: Complaint, form: DeskForm, rules: Rules) -> None:
         raise Refused("village_code", "Desa ini tidak ada di Bangli; pilih dari daftar.")
     if form.reporter_phone and phones.normalise(form.reporter_phone) is None:
         raise Refused("reporter_phone", "Nomor telepon tidak dikenali; contoh 0812 3456 7890.")
+    position = read(form.position)
+    if form.position.strip() and position is None:
+        raise Refused("position", "Koordinat tidak dikenali; contoh -8.45410, 115.35440.")
+    if position is not None and not rules.bounds.hold(position):
+        raise Refused("position", "Koordinat ini di luar wilayah; periksa lintang dan bujurnya.")
     if form.urgency not in set(Urgency):
         raise Refused("urgency", "Pilih laporan atau darurat.")
     complaint.transcript = clean(form.transcript, 20_000, "transcript")
     complaint.category_key = form.category_key or None
     complaint.village_code = form.village_code or None
+    complaint.latitude = position.latitude if position else None
+    complaint.longitude = position.longitude if position else None
     complaint.place_note = clean(form.place_note, 300, "place_note")
     complaint.urgency = Urgency(form.urgency)
     complaint.reporter_name = clean(form.reporter_name, 120, "reporter_name")

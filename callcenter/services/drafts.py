@@ -30,6 +30,7 @@ LONGEST = {
     "agency_key": 40,
     "order": 2000,
     "reply": 1200,
+    "position": 300,
 }
 _TAB = 40
 _OWN = ""

@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from callcenter.domain.position import Position
 from callcenter.domain.replies import Reply, Said, understood
 from callcenter.domain.ticket import FINAL
 from callcenter.services import audit, correspondence, media, reports, tickets, wording
@@ -50,6 +51,7 @@ class Inbound:
     body: str
     media: int = 0
     files: tuple[Found, ...] = ()
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ def take(session: Session, message: Inbound, *, now: datetime, rules: ReplyRules
         sender=sender or "",
         body="".join(c for c in message.body if c.isprintable() or c == "\n")[:_LONGEST],
         media=message.media,
+        latitude=message.position.latitude if message.position else None,
+        longitude=message.position.longitude if message.position else None,
         received_at=now,
     )
     session.add(kept)

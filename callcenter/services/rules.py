@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from callcenter.domain.calendar import Calendar, NationalLimits
 from callcenter.domain.complaint import Urgency
+from callcenter.domain.position import BANGLI, Bounds
 from callcenter.domain.roster import Plan
 from callcenter.domain.routing import Category
 from callcenter.domain.window import Night, Step
@@ -42,6 +43,7 @@ class Rules:
     replies: bool = False  # officers may answer by message
     time_scale: float = 1.0
     claim_lasts: timedelta = timedelta(minutes=10)  # without a sign of the operator
+    bounds: Bounds = BANGLI  # where complaints may lie
     rosters: Mapping[str, Plan] = field(default_factory=dict)
     own_ladders: Mapping[tuple[str, Urgency], tuple[Step, ...]] = field(default_factory=dict)
 

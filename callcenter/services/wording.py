@@ -249,6 +249,8 @@ def _where(complaint: Complaint) -> list[str]:
     lines = [f"Tempat: {place}"] if place else []
     if complaint.place_note:
         lines.append(f"Patokan: {discreet(complaint.place_note, complaint)}")
+    if complaint.position is not None:
+        lines.append(f"Koordinat: {complaint.position}")
     return lines
 
 

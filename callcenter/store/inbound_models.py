@@ -25,6 +25,8 @@ class InboundMessage(Base):
     sender: Mapped[str] = mapped_column(String(20), index=True)
     body: Mapped[str] = mapped_column(Text)
     media: Mapped[int] = mapped_column(default=0)
+    latitude: Mapped[float | None] = mapped_column(Float)  # of a location that was sent
+    longitude: Mapped[float | None] = mapped_column(Float)
     received_at: Mapped[datetime]
     person_key: Mapped[str | None] = mapped_column(ForeignKey("people.key"))
     ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)

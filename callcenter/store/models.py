@@ -29,6 +29,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from callcenter.domain.complaint import ComplaintState, Outcome, Urgency
 from callcenter.domain.people import Role
+from callcenter.domain.position import Position, at
 from callcenter.domain.ticket import TicketState, WaitingReason
 from callcenter.domain.window import TicketTimes
 
@@ -256,6 +257,8 @@ class Complaint(Base):
     category_key: Mapped[str | None] = mapped_column(String(40))
     village_code: Mapped[str | None] = mapped_column(String(13))
     place_note: Mapped[str] = mapped_column(String(300), default="")
+    latitude: Mapped[float | None] = mapped_column(Float)  # degrees, WGS 84
+    longitude: Mapped[float | None] = mapped_column(Float)
     asked_at: Mapped[datetime | None]  # the citizen was asked whether it is solved
     outcome: Mapped[Outcome | None]
     closed_at: Mapped[datetime | None]
@@ -268,6 +271,11 @@ class Complaint(Base):
     history: Mapped[list[History]] = relationship(order_by="History.id")
     files: Mapped[list[ComplaintFile]] = relationship(order_by="ComplaintFile.id")
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+    @property
+    def position(self) -> Position | None:
+        """Where it is on the map; None where nobody said."""
+        return at(self.latitude, self.longitude)
 
 
 class Ticket(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from flask import render_template, request, url_for
+from flask import g, render_template, request, url_for
 from flask_babel import gettext as _
 
 from callcenter.domain.complaint import ENDED, all_answered
@@ -30,6 +30,7 @@ def page(
 ) -> str:
     """What is stored, what was typed since, or `form` with its `errors` and what others saved."""
     rules, config = wiring().rules, wiring().config
+    g.tiles = config.desk.map.tiles
     draft = drafts.own(reading(), found.id)
     restored = form is None and _unsaved(found, draft)
     written = draft.fields if form is None and draft else request.form
@@ -55,6 +56,7 @@ def page(
         claim=_claim(found),
         words=config.desk.emergency_words,
         answers=config.desk.answers,
+        desk_map=config.desk.map,
         file_url=lambda f: url_for("files.at_desk", complaint_id=found.id, file_id=f.id),
         earlier=desk_queries.earlier_of(reading(), phones_of(found), but=found.id),
         reject_reason=request.form.get("reason", ""),
@@ -134,4 +136,5 @@ def stored(found: Complaint) -> DeskForm:
         urgency=found.urgency.value,
         reporter_name=found.reporter_name,
         reporter_phone=found.reporter_phone or "",
+        position=str(found.position or ""),
     )

@@ -315,8 +315,10 @@ def _telephone_pin(person: Person) -> str:
 
 
 def _map_url(ticket: Ticket) -> str:
-    """A map at the village and the landmark; empty where nobody wrote down a place."""
+    """A map at the pin, else at the village and the landmark; empty where nobody said a place."""
     complaint, config = ticket.complaint, wiring().config
+    if complaint.position is not None:
+        return config.web.map_url.format(place=quote(str(complaint.position)))
     place = wording.place_of(complaint)
     if not place:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response, g, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -69,6 +69,10 @@ def _add_headers(response: Response) -> Response:
     if request.endpoint in _LISTENING:
         policy = _HEADERS["Permissions-Policy"].replace("microphone=()", "microphone=(self)")
         response.headers["Permissions-Policy"] = policy
+    if tiles := g.get("tiles"):  # of the page with the map, and of no other
+        parts = urlsplit(tiles)
+        policy = _CSP.replace("img-src 'self'", f"img-src 'self' {parts.scheme}://{parts.netloc}")
+        response.headers["Content-Security-Policy"] = policy
     there = {name.lower() for name, _ in response.headers}
     for name, value in _HEADERS.items():
         if name.lower() not in there:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Response, abort, request
 from twilio.twiml.messaging_response import MessagingResponse  # type: ignore[import-untyped]
 
+from callcenter.domain.position import Position, read
 from callcenter.gateways.twilio_media import address_in
 from callcenter.services import replies
 from callcenter.services.media import Found
@@ -42,9 +43,10 @@ def message() -> Response:
         provider_id=form["MessageSid"],
         channel="whatsapp" if sender.startswith(_WHATSAPP) else "sms",
         sender=sender.removeprefix(_WHATSAPP),
-        body=form.get("Body", ""),
+        body=form.get("Body", "") or _place(form),
         media=int(media) if media.isascii() and media.isdigit() and len(media) < 4 else 0,
         files=_files(form, account.account_sid),
+        position=_position(form),
     )
     with writing() as db:
         answer = replies.take(db, inbound, now=now(), rules=wiring().reply_rules)
@@ -58,3 +60,13 @@ def _files(form: Mapping[str, str], account_sid: str) -> tuple[Found, ...]:
     """The files that came along, in order; at most ten, as Twilio has it."""
     urls = [(form.get(f"MediaUrl{n}"), form.get(f"MediaContentType{n}", "")) for n in range(10)]
     return tuple(Found(address_in(url, account_sid), said) for url, said in urls if url)
+
+
+def _position(form: Mapping[str, str]) -> Position | None:
+    """The pin of a location message (WhatsApp)."""
+    return read(f"{form.get('Latitude', '')}, {form.get('Longitude', '')}")
+
+
+def _place(form: Mapping[str, str]) -> str:
+    """What a location message says in words: its label and its address."""
+    return ", ".join(filter(None, (form.get("Label"), form.get("Address"))))

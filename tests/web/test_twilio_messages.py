@@ -127,3 +127,22 @@ def test_files_of_a_message_wait_to_be_fetched_from_our_account_and_from_nowhere
             (media.GIVEN_UP, "", "image/png"),
         ]
         assert list(media.due(db, datetime.now(UTC))) == [rows[0].id]
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "kept"),
+    [("-8.4541", "115.3544", (-8.4541, 115.3544)), ("-98", "1", None), ("x", "", None)],
+)
+def test_a_location_is_kept_with_its_words(
+    wired: Wiring,
+    client: FlaskClient,
+    latitude: str,
+    longitude: str,
+    kept: tuple[float, float] | None,
+) -> None:
+    place = {"Label": "Pasar Kidul", "Address": "Jalan Merdeka"}
+    pin = {"Latitude": latitude, "Longitude": longitude}
+    assert _post(client, From="whatsapp:+628123456789", **place, **pin).status_code == 200
+    (row,) = _messages(wired)
+    assert row.body == "Pasar Kidul, Jalan Merdeka"
+    assert ((row.latitude, row.longitude) if row.latitude else None) == kept
