@@ -22,6 +22,7 @@ from callcenter.cli import (
     listings,
     reconcile,
     run,
+    search,
     setup,
     suggestions,
     up,
@@ -41,6 +42,7 @@ app.add_typer(line_mode.app, name="line-mode")
 app.add_typer(clock_time.app, name="time")
 app.add_typer(suggestions.app, name="suggestions")
 app.add_typer(audit_log.app, name="audit")
+app.add_typer(search.app, name="search")
 reconcile.register(listings.APPS["calls"])
 for name, listing in listings.APPS.items():
     app.add_typer(listing, name=name)

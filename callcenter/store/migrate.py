@@ -28,6 +28,7 @@ from sqlalchemy import URL, Connection, Engine, Table, inspect
 
 from callcenter.config.errors import ConfigError
 from callcenter.store.models import Base
+from callcenter.store.search_models import compared
 from callcenter.store.session import Store, make_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -71,7 +72,8 @@ def pending(engine: Engine, scripts: Path = SCRIPTS) -> int:
 def differences(engine: Engine) -> list[str]:
     """What the models have and this database has not, or the other way round; a line each."""
     with Store(engine).read() as session:
-        context = MigrationContext.configure(session.connection())
+        options = {"include_object": compared}
+        context = MigrationContext.configure(session.connection(), opts=options)
         found = compare_metadata(context, Base.metadata)
     return [_line(part) for step in found for part in (step if isinstance(step, list) else [step])]
 

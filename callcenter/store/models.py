@@ -547,5 +547,7 @@ from callcenter.store import (  # noqa: E402 (they need the classes above)
     line_models,  # noqa: F401
     operator_models,  # noqa: F401
     outgoing_models,  # noqa: F401
+    search_index,  # noqa: F401 (it writes along)
+    search_models,  # noqa: F401
     speech_models,  # noqa: F401
 )

@@ -140,24 +140,6 @@ def call(session: Session, call_id: int) -> Call | None:
     return session.get(Call, call_id)
 
 
-def complaints(
-    session: Session,
-    *,
-    state: ComplaintState | None = None,
-    number: str | None = None,
-    before: int | None = None,
-) -> Sequence[Complaint]:
-    """Complaints, newest first, a page at a time; `number` finds one by its public number."""
-    rows = select(Complaint).options(joinedload(Complaint.call).selectinload(Call.recordings))
-    if state is not None:
-        rows = rows.where(Complaint.state == state)
-    if number:
-        rows = rows.where(Complaint.public_number == number)
-    if before is not None:
-        rows = rows.where(Complaint.id < before)
-    return session.scalars(rows.order_by(Complaint.id.desc()).limit(PAGE)).all()
-
-
 #: Tabs of the ticket list: waiting for an answer, answered but not yet reported, ended.
 TICKET_TABS = {"unanswered": _OPEN_TICKETS, "answered": _AFTER_ANSWER, "done": _DONE_TICKETS}
 

@@ -37,6 +37,7 @@ from callcenter.web import (
     reports,
     roster,
     screen,
+    search,
     security,
     silence,
     speech,
@@ -53,6 +54,7 @@ from callcenter.wiring import Wiring
 _ROOMS = (
     auth,
     inbox,
+    search,
     counter,
     desk,
     typing,

@@ -1,4 +1,4 @@
-"""What came in: the inbox, the calls and the complaints."""
+"""What came in: the inbox and the calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from callcenter.domain import emergency_words
-from callcenter.domain.complaint import ComplaintState
 from callcenter.services import audit, call_counts
 from callcenter.store import desk_queries, queries
 from callcenter.store.inbound_models import InboundMessage
@@ -115,29 +114,6 @@ def call(call_id: int) -> str:
     page = render_template("call.html", call=found)
     seen(f"call:{call_id}", "call_seen")
     return page
-
-
-@door.get("/complaints")
-@needs("work_desk")
-def complaints() -> str:
-    """Every complaint, newest first; by state, or one by its public number."""
-    state = request.args.get("state", "")
-    number = "".join(c for c in request.args.get("number", "")[:40] if c.isascii() and c.isdigit())
-    rows = queries.complaints(
-        reading(),
-        state=ComplaintState(state) if state in set(ComplaintState) else None,
-        number=number,
-        before=before(),
-    )
-    return fragment(
-        "complaints.html",
-        "complaints_list.html",
-        rows=rows,
-        state=state,
-        number=number,
-        states=list(ComplaintState),
-        size=queries.PAGE,
-    )
 
 
 def seen(thing: str, action: str) -> None:

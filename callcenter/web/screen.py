@@ -161,7 +161,7 @@ def menu() -> list[tuple[tuple[str, ...], str, str]]:
     """The main menu: rights, endpoint, words; only what the reader may open is shown."""
     entries: list[tuple[tuple[str, ...], str, str]] = [
         (("work_desk",), "inbox.home", _("Kotak masuk")),
-        (("work_desk",), "inbox.complaints", _("Aduan")),
+        (("work_desk", "see_own_tickets"), "search.index", _("Aduan")),
         (("see_all_tickets", "see_own_tickets"), "tickets.index", _("Tiket")),
         (("see_roster",), "roster.index", _("Piket")),
         (("see_calls",), "inbox.calls", _("Panggilan")),

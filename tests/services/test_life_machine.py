@@ -31,6 +31,7 @@ from callcenter.services.delivery import Carriers, Claim, Result
 from callcenter.services.errors import Refused
 from callcenter.services.links import LinkSigner
 from callcenter.store.models import Base, Complaint, Escalation, History, Notice, Ticket
+from callcenter.store.search_index import differing
 from callcenter.store.session import Store, make_engine
 from callcenter.wiring import rules_of
 from tests.services.conftest import DAY, HOUR, MINUTE, ROOT, T0, Town
@@ -358,6 +359,7 @@ class Life(RuleBasedStateMachine):
     @invariant()
     def everything_is_in_order(self) -> None:
         with self.town.store.read() as db:
+            assert differing(db.connection(), 0)[0] == []  # is found by what it holds
             complaints = db.scalars(select(Complaint)).all()
             tickets = db.scalars(select(Ticket)).all()
             history = db.scalars(select(History).order_by(History.id)).all()

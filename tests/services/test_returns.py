@@ -11,6 +11,7 @@ from callcenter.domain.complaint import ComplaintState, Outcome
 from callcenter.domain.ticket import TicketState
 from callcenter.services import sequence
 from callcenter.services.errors import Refused
+from callcenter.services.holding import find
 from callcenter.store import queries
 from callcenter.store.models import Agency, PlannedDispatch
 from tests.services.conftest import DAY, HOUR, MINUTE, T0, TICK, Town, keys
@@ -37,7 +38,7 @@ def _drop(town: Town, plan_id: int, at: datetime) -> None:
 
 def _tickets(town: Town, complaint_id: int) -> list[tuple[str, TicketState]]:
     with town.store.read() as db:
-        found = queries.complaints(db, number=town.found(complaint_id).public_number)[0]
+        found = find(db, complaint_id)
         return [(t.agency_key, t.state) for t in found.tickets]
 
 

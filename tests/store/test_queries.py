@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from callcenter.domain.complaint import ComplaintState, Urgency
 from callcenter.domain.ticket import TicketState
-from callcenter.store import queries
+from callcenter.store import queries, search
 from callcenter.store.models import (
     Agency,
     Audit,
@@ -183,14 +183,13 @@ Pages = Callable[[Session, int | None], Sequence[Any]]
     ("make", "page"),
     [
         (_call, lambda db, before: queries.calls(db, before=before)),
-        (_complaint, lambda db, before: queries.complaints(db, before=before)),
         (_notice, lambda db, before: queries.messages(db, before=before)),
         (
             lambda: _ticket(T.CLOSED),
             lambda db, before: queries.tickets(db, tab="done", before=before),
         ),
     ],
-    ids=["calls", "complaints", "messages", "tickets"],
+    ids=["calls", "messages", "tickets"],
 )
 def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repeat(
     put: Put, store: Store, make: Callable[[], Any], page: Pages
@@ -212,15 +211,6 @@ def test_calls_are_split_into_silent_and_spoken(put: Put, db: Session) -> None:
     assert _ids(queries.calls(db)) == [spoken, silent]
     assert _ids(queries.calls(db, silent=True)) == [silent]
     assert _ids(queries.calls(db, silent=False)) == [spoken]
-
-
-def test_complaints_are_found_by_state_and_by_number(put: Put, db: Session) -> None:
-    received, closed = put(_complaint(), wanted := _complaint(S.CLOSED))
-    assert _ids(queries.complaints(db)) == [closed, received]
-    assert _ids(queries.complaints(db, state=S.RECEIVED)) == [received]
-    assert _ids(queries.complaints(db, number=wanted.public_number)) == [closed]
-    assert queries.complaints(db, number="00000000") == []
-    assert queries.complaints(db, state=S.RECEIVED, number=wanted.public_number) == []
 
 
 def test_messages_are_found_by_state(put: Put, db: Session) -> None:
@@ -422,8 +412,12 @@ def _show_calls(db: Session) -> None:
     assert [(call.complaint is not None, len(call.recordings)) for call in queries.calls(db)]
 
 
+def _complaints(db: Session) -> list[Complaint]:
+    return search.complaints(db, search.page(db, search.Sought(), search.Cursor()).ids)
+
+
 def _show_complaints(db: Session) -> None:
-    assert [len(row.call.recordings) for row in queries.complaints(db) if row.call]
+    assert [len(row.call.recordings) for row in _complaints(db) if row.call]
 
 
 def _show_tickets(db: Session) -> None:

@@ -294,14 +294,6 @@ def test_a_refreshing_list_is_the_list_alone(operator: FlaskClient, file_call: F
         assert "<input id=" not in part
 
 
-def test_finding_a_complaint_by_its_number(operator: FlaskClient, file_call: Filer) -> None:
-    first, second = file_call(1), file_call(2)
-    page = operator.get("/complaints?number=10 00 00 12").text
-    assert f'href="/complaints/{first}"' in page
-    assert f'href="/complaints/{second}"' not in page
-    assert "Tidak ada aduan yang cocok" in operator.get("/complaints?number=99").text
-
-
 def test_being_late_stays_visible_after_the_answer(
     operator: FlaskClient, wired: Wiring, a_ticket: Callable[..., Sent]
 ) -> None:

@@ -10,6 +10,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
 from callcenter.store.models import Base, UtcDateTime
+from callcenter.store.search_models import compared
 
 
 def _rendered(kind: str, thing: Any, _context: AutogenContext) -> str | Literal[False]:
@@ -39,6 +40,7 @@ def _unwrapped(step: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
+    include_object=compared,
     render_as_batch=True,
     render_item=_rendered,
     process_revision_directives=_plainer,
