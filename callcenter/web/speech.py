@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flask import Blueprint, abort, render_template
+from flask import Blueprint, abort, render_template, request
 from werkzeug.wrappers import Response
 
-from callcenter.services import speech_drafts
+from callcenter.services import holding, speech_drafts
 from callcenter.store.models import Complaint
 from callcenter.store.speech_models import SpeechDraft
 from callcenter.web.access import needs
@@ -19,12 +19,26 @@ door = Blueprint("speech", __name__)
 UNSURE = 0.6
 
 
-def drafts_of(complaint: Complaint) -> Sequence[SpeechDraft]:
-    """Of the complaint's call; none where speech to text is off, or for who does not listen."""
+def drafts_of(complaint: Complaint) -> Sequence[SpeechDraft] | None:
+    """Of the complaint's call; None where speech to text is off, or for who does not listen."""
     on = wiring().config.speech is not None and me().may("hear_recordings")
     if not on or complaint.call_id is None:
-        return ()
+        return None
     return speech_drafts.of_call(reading(), complaint.call_id)
+
+
+@door.get("/complaints/<int:complaint_id>/words")
+@needs("work_desk")
+def section(complaint_id: int) -> str | Response:
+    """All drafts of a complaint, when there are others than those `shown`, else 204: a recording
+    may come while the desk is open."""
+    found = holding.find(reading(), complaint_id)
+    drafts = drafts_of(found)
+    if drafts is None:
+        abort(404)
+    if len(drafts) == request.args.get("shown", type=int):
+        return Response(status=204)
+    return render_template("speech_section.html", c=found, speech=drafts, unsure=UNSURE)
 
 
 @door.get("/recordings/<int:recording_id>/words")

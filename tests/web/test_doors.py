@@ -105,6 +105,7 @@ DOORS: dict[str, tuple[str, str, set[str] | None]] = {
     "prompts.revert": ("POST", "/prompts/id/thanks/revert", {ADMIN}),
     "recordings.play": ("GET", "/recordings/{r}.wav", DESK),
     "recordings.shape": ("GET", "/recordings/{r}/peaks", DESK),
+    "speech.section": ("GET", "/complaints/{c}/words", DESK),
     "speech.words": ("GET", "/recordings/{r}/words", DESK),
     "events.stream": ("GET", "/events", EVERYONE),
     "machinery.page": ("GET", "/machinery", {SUPERVISOR, ADMIN}),

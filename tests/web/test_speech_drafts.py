@@ -93,6 +93,20 @@ def test_the_desk_shows_words_and_which_of_them_are_uncertain(
         assert (complaint.transcript, drafts.own(db, complaint_id)) == ("", None)
 
 
+def test_a_recording_that_comes_while_the_desk_is_open_has_its_draft_there(
+    as_user: Callable[[str], FlaskClient], wired: Wiring, file_call: Filer
+) -> None:
+    complaint_id = file_call()
+    client = as_user("operator")
+    url = f"/complaints/{complaint_id}/words?shown="
+    assert f'hx-get="{url}0"' in client.get(f"/complaints/{complaint_id}").text
+    assert client.get(f"{url}0").status_code == 204
+    want(wired, complaint_id)
+    assert "Mesin masih mendengarkan" in client.get(f"{url}0").text
+    assert f'hx-get="{url}1"' in client.get(f"{url}0").text
+    assert client.get(f"{url}1").status_code == 204
+
+
 def test_words_of_a_machine_are_shown_as_text_only(
     as_user: Callable[[str], FlaskClient], wired: Wiring, file_call: Filer
 ) -> None:
@@ -132,7 +146,8 @@ def test_nothing_is_shown_where_it_is_off(
     assert "desk-speech.js" not in page
     assert "Alt W" not in page
     url = f"/recordings/{recording_id(wired, complaint_id)}/words"
-    assert client.get(url).status_code == 404
+    for address in (url, f"/complaints/{complaint_id}/words"):
+        assert client.get(address).status_code == 404
 
 
 @pytest.mark.browser
