@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from tests.bench import agi, calls, idle, outbox, sending, taking_in, webhook, window
+from tests.bench import agi, calls, console, idle, outbox, sending, taking_in, webhook, window
 from tests.bench.figures import Part
 from tests.bench.running import ROOT
 
@@ -27,8 +27,12 @@ PARTS: dict[str, Callable[[Path, int], Part]] = {
     "idle": idle.bench,
     "outbox": outbox.bench,
     "dispatch": sending.bench,
+    "console": console.bench,
+    "console-quick": partial(console.bench, quick=True),
 }
-ROUNDS = {"agi": 7, "calls-200": 3, "calls-400": 3} | dict.fromkeys(("webhook", *ENGINE), 5)
+ROUNDS = {"agi": 7, "calls-200": 3, "calls-400": 3, "console-quick": 1} | dict.fromkeys(
+    ("webhook", "console", *ENGINE), 5
+)
 OUT = ROOT / "test-artifacts" / "bench.json"
 
 
@@ -57,7 +61,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _parts(only: list[str] | None) -> list[str]:
-    named = {part for one in only or PARTS for part in (ENGINE if one == "engine" else (one,))}
+    every = [part for part in PARTS if not part.endswith("-quick")]
+    named = {part for one in only or every for part in (ENGINE if one == "engine" else (one,))}
     return [part for part in PARTS if part in named]
 
 

@@ -118,7 +118,7 @@ class Part:
         keys = list(next(iter(self.measured.values()))[0]) if self.measured else []
         absolute = [["", *keys]]
         absolute += [
-            [name, *(f"{median(r[k] for r in rounds if k in r):.4g}" for k in keys)]
+            [name, *(_middle([r[k] for r in rounds if k in r]) for k in keys)]
             for name, rounds in self.measured.items()
         ]
         head = ["goal", "ours over", "median ratio (spread)", "medians", "bound", ""]
@@ -131,6 +131,11 @@ class Part:
             "measured": self.measured,
             "figures": [figure.plain() for figure in self.figures],
         }
+
+
+def _middle(values: Sequence[float]) -> str:
+    """The median; empty for what was not measured of a subject."""
+    return f"{median(values):.4g}" if values else ""
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 
 def main(database: str) -> None:
-    _set_up(database)
+    set_up(database)
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
@@ -36,7 +36,8 @@ def main(database: str) -> None:
         print(json.dumps({"seconds": seconds, "escalated": _escalated(count)}), flush=True)
 
 
-def _set_up(database: str) -> None:
+def set_up(database: str, *apps: str, **more: Any) -> None:
+    """Configure Django over `database`, with further apps and settings."""
     import django
     from django.conf import settings
 
@@ -50,6 +51,7 @@ def _set_up(database: str) -> None:
             "django.contrib.humanize",
             "rest_framework",
             "helpdesk",
+            *apps,
         ],
         DATABASES={"default": _settings_of(database)},
         SITE_ID=1,
@@ -59,9 +61,12 @@ def _set_up(database: str) -> None:
         DEFAULT_AUTO_FIELD="django.db.models.AutoField",
         ROOT_URLCONF="tests.bench.helpdesk_urls",
         HELPDESK_TEAMS_MODE_ENABLED=False,
-        TEMPLATES=[
-            {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
-        ],
+        **{
+            "TEMPLATES": [
+                {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+            ],
+            **more,
+        },
     )
     os.environ["DJANGO_SETTINGS_MODULE"] = ""
     django.setup()
