@@ -150,6 +150,22 @@ def test_a_worker_that_comes_back_too_late_changes_nothing(room: Room) -> None:
     assert (draft.words, draft.fence, draft.tries) == (SAID.rows, 2, 2)
 
 
+def test_a_late_result_is_refused_while_another_worker_writes(room: Room) -> None:
+    room.file()
+    claims = []
+    for at in (T0, T0 + LONG):
+        with room.store.write() as db:
+            claims.append(speech_drafts.take(db, 1, now=at))
+    late, present = claims
+    assert late is not None
+    assert present is not None
+    for claim, won in ((late, False), (present, True), (present, False)):
+        with room.store.write() as db:
+            settled = speech_drafts.settle(db, claim, SAID, Ear(), now=T0 + LONG, took_s=1)
+        assert settled is won
+    assert room.drafts()[0].state == DONE
+
+
 def test_an_engine_that_dies_costs_its_draft_alone_and_is_tried_again_some_times(
     room: Room,
 ) -> None:
