@@ -195,7 +195,7 @@
 
   function keys() {
     var card = document.getElementById("keys");
-    var places = { KeyT: "transcript", KeyK: "category_key", KeyV: "village_code-find", KeyI: "agency_key", KeyO: "order" };
+    var places = { KeyT: "transcript", KeyK: "category_key", KeyV: "village_code-find", KeyI: "agency_key", KeyO: "order", KeyB: "reply" };
     var buttons = { Enter: "next", NumpadEnter: "next", KeyS: "save" };
     document.querySelectorAll("[data-keys]").forEach(function (button) {
       button.hidden = false;
@@ -211,11 +211,18 @@
       var button = form.querySelector("button[name=do][value=" + (buttons[event.code] || "nothing") + "]");
       if (event.code === "Slash") { card.showModal(); }
       else if (event.code === "KeyU") { urgent(); }
+      else if (event.code === "KeyM") { openMap(); }
       else if (field) { if (field.closest("details")) { field.closest("details").open = true; } field.focus(); }
       else if (button) { if (!button.matches(":disabled")) { form.requestSubmit(button); } }
       else { return; }
       event.preventDefault();
     });
+  }
+  function openMap() {
+    var box = document.getElementById("map-box"), map = document.getElementById("map");
+    box.open = true;
+    map.focus();
+    map.scrollIntoView({ block: "nearest" });
   }
   function urgent() {
     if (form.elements.urgency[0].matches(":disabled")) { return; }
