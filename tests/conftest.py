@@ -12,6 +12,7 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import BrowserType, sync_playwright
 
@@ -31,6 +32,10 @@ __all__ = [  # pytest's hooks
     "pytest_runtest_setup",
     "pytest_xdist_make_scheduler",
 ]
+
+#: No test asks how long something took, and an example that a busy machine stops is no fault.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 BOTH = ("sqlite", "postgresql")
 _numbers = count(1)

@@ -20,6 +20,7 @@ ACTIONS: dict[str, LazyString] = {
     "report_read": _l("Membaca laporan penanganan"),
     "report_exported": _l("Mengunduh laporan penanganan"),
     "waiting_exported": _l("Mengunduh daftar menunggu"),
+    "searched_by_telephone": _l("Mencari dengan nomor telepon"),
     "number_revealed": _l("Melihat nomor telepon utuh"),
     "complaint_saved": _l("Menyimpan aduan"),
     "complaint_taken": _l("Mengambil aduan"),

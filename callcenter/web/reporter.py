@@ -24,7 +24,7 @@ def history(complaint_id: int) -> str:
     page = render_template(
         "person.html",
         c=found,
-        phone=min(phones, default=None),
+        known_by=min(phones, default=None),
         past=desk_queries.past_of(db, phones, but=complaint_id),
         rows=desk_queries.earlier_of(db, phones, but=complaint_id, limit=desk_queries.PAST)[0],
     )

@@ -35,8 +35,10 @@ from urllib.parse import unquote
 import numpy as np
 import soundfile
 
+from callcenter.domain.presence import Order, Step
 from callcenter.gateways.asterisk import AsteriskSettings, command, control, render
 from callcenter.gateways.parts import Parts, read_parts
+from callcenter.gateways.switchboard import Switchboard
 
 T = TypeVar("T")
 
@@ -162,6 +164,16 @@ class RunningAsterisk:
         """What its own command line answers."""
         argv = control(self.settings, self.parts, words)
         return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    def sign_in(self, operator: str) -> None:
+        """As the application does it for an operator who has signed in at this telephone."""
+        switchboard = Switchboard(
+            port=self.settings.ami_port, user=self.settings.operators_user, secret="test-secret"
+        )
+        switchboard.start()
+        until(lambda: switchboard.connected)
+        switchboard.perform(Step(Order.ADD, operator))
+        switchboard.stop()
 
     def kill9(self) -> None:
         """As a crash. It stays away for a second, as under the supervisor: ids of calls begin with

@@ -235,6 +235,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         )
         stack.callback(pbx.stop)
         assert operator.register(pbx.sip_port, ACCOUNT.user, ACCOUNT.secret) == "200"
+        pbx.sign_in(ACCOUNT.user)
         spool = Spool(pbx.spool, folder / "quarantine")
         spool.prepare()
         with store.write() as db:
@@ -382,9 +383,11 @@ def _standing(store: Store, spool: Spool) -> str:
     """What is not over, for whoever has to find out why."""
     with store.read() as db:
         calls = db.scalars(select(OutCall)).all()
+        asked_for = db.scalars(select(CallBack)).all()
     left = [f"{c.key} {c.state} {c.call_uid}" for c in calls if c.state is not State.ENDED]
     lying = [(call_id, spool.sidecar_path(call_id).read_text()) for call_id in spool.call_ids()]
-    return "\n".join([f"{len(calls)} calls", *left, *map(str, lying)])
+    backs = [f"{b.caller} {b.reason} {b.state} {b.claimed_at}" for b in asked_for]
+    return "\n".join([f"{len(calls)} of {len(PEOPLE)} calls", *left, *backs, *map(str, lying)])
 
 
 def _all_over(store: Store) -> bool:

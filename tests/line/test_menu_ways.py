@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from callcenter.domain import presence
 from callcenter.gateways.asterisk import Operator
-from callcenter.gateways.switchboard import Switchboard
 from ivr.asterisk import LineSettings, serve
 from ivr.caller import (
     After,
@@ -243,7 +241,7 @@ def _all_calls(pbx: RunningAsterisk, settings: LineSettings, operator: Desk) -> 
     uri = f"sip:5501000@127.0.0.1:{pbx.sip_port}"
     early = place_calls(uri, [CallPlan((*OPERATOR, SAY), caller=EARLY)])
     assert operator.register(pbx.sip_port, ACCOUNT.user, ACCOUNT.secret) == "200"
-    _sign_in(pbx)
+    pbx.sign_in(ACCOUNT.user)
     sounds = threading.Thread(target=_call_with_sounds, args=(pbx,))
     sounds.start()
     plans = [
@@ -255,16 +253,6 @@ def _all_calls(pbx: RunningAsterisk, settings: LineSettings, operator: Desk) -> 
     spool = Spool(settings.spool, settings.quarantine)
     until(lambda: len(spool.ready()) == len(heard) + 1)
     return {call.caller_raw: Done(call, heard.get(call.caller_raw)) for call in spool.ready()}
-
-
-def _sign_in(pbx: RunningAsterisk) -> None:
-    """As the application does it for an operator who has signed in."""
-    port, user, secret = pbx.settings.ami_port, pbx.settings.operators_user, "test-secret"
-    switchboard = Switchboard(port=port, user=user, secret=secret)
-    switchboard.start()
-    until(lambda: switchboard.connected)
-    switchboard.perform(presence.Step(presence.Order.ADD, ACCOUNT.user))
-    switchboard.stop()
 
 
 def _call_with_sounds(pbx: RunningAsterisk) -> None:

@@ -26,12 +26,13 @@ from tests.line.asterisk import until
 from tests.line.desk import Desk, Talk
 from tests.line.noises import RATE, noise
 from tests.line.operating import Caller, Hotline
-from tests.line.softphone import alaw, speech
+from tests.line.softphone import SILENCE, alaw, speech
 
 pytestmark = [pytest.mark.line, pytest.mark.timeout(200)]
 
 GREETING = noise("id", "what the operator says")
 STORY = noise("id", "what the caller says")
+GREETS = SILENCE * 25 + alaw(GREETING / 32768)  # nobody speaks as they lift the receiver
 NOBODY = {"answers": lambda _caller: False}
 
 
@@ -242,7 +243,7 @@ def test_the_exchange_is_told_again_after_its_restart(hotline: Hotline) -> None:
 
 def test_a_conversation_is_a_complaint_at_once_and_recorded_whole(hotline: Hotline) -> None:
     """The operator hangs up first; the caller hears the number, and again on a key."""
-    with hotline.at_the_desk("op1", Desk(say=alaw(GREETING / 32768), talk_s=60)) as desk:
+    with hotline.at_the_desk("op1", Desk(say=GREETS, talk_s=60)) as desk:
         hotline.signs_in("operator", "op1")
         with hotline.calls("0812001") as caller:
             caller.asks_for_an_operator()

@@ -361,7 +361,7 @@ def closed(app: WSGIApplication) -> WSGIApplication:
     def serve(environ: WSGIEnvironment, start: StartResponse) -> Iterator[bytes]:
         answer = app(environ, start)
         try:
-            yield from answer
+            yield from (part for part in answer)  # by itself it would be closed twice
         finally:
             if isinstance(answer, Closable):
                 answer.close()

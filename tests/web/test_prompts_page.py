@@ -207,6 +207,8 @@ def test_without_espeak_the_person_s_voice_stays(
 def test_saving_goes_on_to_the_next_that_nobody_has_spoken(admin: FlaskClient) -> None:
     send(admin, speech(), "/prompts/id/failed")
     answer = send(admin, speech(), "/prompts/id/fallback_intro", then="next")
+    assert answer.headers["Location"] == "/prompts/id/busy"
+    answer = send(admin, speech(), "/prompts/id/busy", then="next")
     assert answer.headers["Location"] == "/prompts/id/no_room"  # "failed" has been spoken
     answer = send(admin, speech(), "/prompts/ban/under_a_minute", then="next")
     assert answer.headers["Location"] == "/prompts/ban/welcome_consent"  # its own texts alone

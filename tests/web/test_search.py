@@ -198,6 +198,7 @@ def test_the_search_is_accessible_in_both_languages(
         shot(page, f"{name}-{part}")
     page.get_by_role("button", name="English").click()
     expect(page.get_by_role("button", name="Search")).to_be_visible()
+    page.wait_for_load_state()  # the keys come with the script
     page.keyboard.press("?")
     expect(page.get_by_text("Keys in the list of complaints")).to_be_visible()
     assert axe(page) == []
