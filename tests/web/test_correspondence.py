@@ -120,6 +120,7 @@ def test_a_ready_text_a_reply_and_a_sign_out_in_mid_word(
     expect(page.locator(".thread .ours")).to_contain_text("mohon kirim foto")
     expect(page.locator("#transcript")).to_have_value("Lampu mati")
     expect(page.locator("#reply")).to_have_value("")
+    page.wait_for_load_state()  # the keys come with the script
     page.keyboard.press("Alt+b")
     expect(page.locator("#reply")).to_be_focused()
     page.keyboard.type("Terima kas")
