@@ -162,6 +162,7 @@ def _starts_again(folder: Path) -> None:
 def _write_down_and_dispatch(walk: Walk, desk: Page, row: object) -> None:
     """Listen, transcribe, categorise, choose the place, dispatch."""
     row.click()  # type: ignore[attr-defined]
+    desk.wait_for_url("**/complaints/*")  # until its scripts are there
     audio = "document.querySelector('audio')"
     desk.evaluate(f"{audio}.play()")
     eventually(desk, f"{audio}.currentTime > 0.2")
