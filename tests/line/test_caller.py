@@ -25,6 +25,7 @@ from ivr.caller import (
     speaking,
 )
 from ivr.caller.hearing import heard_numbers, heard_prompts, spoken_within
+from ivr.numbers import is_valid, make_number
 from tests.line.asterisk import RunningAsterisk, reserve, start, until
 
 pytestmark = pytest.mark.line
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.line
 FOLDER = Path(__file__).parents[2] / "recordings" / "prompts" / "id"
 PROMPTS = {path.stem: path for path in FOLDER.glob("*.wav")}
 SPOKEN = read_audio(PROMPTS["welcome_consent"])[: 6 * 8000]  # six seconds of speech
-NUMBERS = [f"{24035510 + i}" for i in range(60)]
+NUMBERS = [make_number(403_551 + i) for i in range(60)]
 
 EXTENSIONS = f"""
 [aduan-inbound]
@@ -146,12 +147,14 @@ def test_the_line_reads_a_number_aloud_and_it_is_understood(lab: RunningAsterisk
         target(lab, "24"),
         [CallPlan(steps=speaking(SPOKEN[:24000]), start_after=i / 10) for i in range(5)],
     )
-    heard = [heard_numbers(result.heard, PROMPTS) for result in results]
-    assert all(len(each) == 2 and each[0] == each[1] for each in heard)
+    # A stutter may hide a digit of one reading; that is why there are two, and a check digit.
+    heard = [list(filter(is_valid, heard_numbers(result.heard, PROMPTS))) for result in results]
+    assert all(len(set(each)) == 1 for each in heard), heard
     numbers = {each[0] for each in heard}
     assert len(numbers) == len(results)  # whoever came first today got the first one
     assert numbers <= set(NUMBERS)
-    keys = [key for _, key in heard_prompts(results[0].heard, PROMPTS)]
+    undisturbed = next(n for n, each in enumerate(heard) if len(each) == 2)
+    keys = [key for _, key in heard_prompts(results[undisturbed].heard, PROMPTS)]
     assert keys[:4] == ["welcome_consent", "fallback_intro", "beep", "number_intro"]
     assert keys[-1] == "thanks"
 
