@@ -9,19 +9,19 @@ with FakeRecordings() as account:
 from __future__ import annotations
 
 import json
-import threading
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import urlsplit
 
+from tests.web.loopback import Loopback
 from tests.web.twilio_caller import ACCOUNT
 
 _FOLDER = f"/2010-04-01/Accounts/{ACCOUNT}"
 
 
-class FakeRecordings:
+class FakeRecordings(Loopback):
     """One account. `status`: answer everything with this HTTP status."""
 
     def __init__(self) -> None:
@@ -31,21 +31,7 @@ class FakeRecordings:
         self.calls: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
         self.status = 200
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_port)
+        super().__init__(self._handler())
 
     @property
     def url(self) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,6 +24,7 @@ from tests.services.test_media import PDF
 from tests.services.test_photos import picture
 from tests.services.test_voice_notes import spoken
 from tests.web.conftest import axe, shot
+from tests.web.loopback import Loopback
 from tests.web.twilio_caller import ACCOUNT, TOKEN
 
 SID, ME = "MM" + "0" * 31 + "1", "ME" + "0" * 31 + "1"
@@ -34,7 +34,7 @@ URL = f"https://api.twilio.com{FOLDER}/{ADDRESS}"
 CDN = "mms.twiliocdn.com"
 
 
-class Kept:
+class Kept(Loopback):
     """A host with files: `answers` by path: bytes, or where to go instead."""
 
     def __init__(self, **answers: bytes | str) -> None:
@@ -57,21 +57,7 @@ class Kept:
             def log_message(self, *_: object) -> None:
                 """Quiet."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_port)
+        super().__init__(Handler)
 
 
 @pytest.fixture
